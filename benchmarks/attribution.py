@@ -169,14 +169,14 @@ def timed(work: Callable[[], object]) -> tuple[float, object]:
 
 
 def task_on(
-    segment: Segment, values: Mapping[Key, Tensor], neurons: Sequence[int]
+    model: Model, segment: Segment, values: Mapping[Key, Tensor], neurons: Sequence[int]
 ) -> AttributionTask:
-    """Return the task of the neurons with all crops."""
+    """Return the task of the neurons with all crops, from zero as captum's."""
     count = len(next(iter(values.values())))
     concept = Exemplars(np.arange(count), np.zeros(count, dtype=int))
     pair = LayerPair(segment, Observed(segment, values), Batch(64, Silent()))  # type: ignore[arg-type]
-    study = SimpleNamespace(progress=Silent(), minus=lambda layer: None)
-    config = Config(tolerance=0.01)
+    study = SimpleNamespace(model=model, progress=Silent(), minus=lambda layer: None)
+    config = Config(tolerance=0.01, baseline="zero")
     return AttributionTask(study, pair, dict.fromkeys(neurons, concept), config)  # type: ignore[arg-type]
 
 
@@ -206,8 +206,8 @@ def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[ob
     works: dict[str, Callable[[], object]] = {
         "captum": partial(captum, segment, in_default_layout(segment), neuron, values),
         "ours": partial(ours, steps=STEPS),
-        "alone": partial(attribute, task_on(segment, values, [neuron]), steps="auto"),
-        "together": partial(attribute, task_on(segment, values, neurons), steps="auto"),
+        "alone": partial(attribute, task_on(model, segment, values, [neuron]), steps="auto"),
+        "together": partial(attribute, task_on(model, segment, values, neurons), steps="auto"),
     }
     times: dict[str, list[float]] = {name: [] for name in works}
     found: dict[str, object] = {}

@@ -44,14 +44,14 @@ class Summary:
 
 SUMMARIES = {
     "optimality": Summary(
-        "Overlap of top-k crops that is left after zeroing a neuron's τ core neurons; lower is better. "
-        "`beaten` is the share of random sets that leave less.",
+        "Overlap of top-k crops that remains after zeroing a neuron's τ core neurons; lower is better. "
+        "`beaten` is the share of random sets after which less remains.",
         ("core", "random", "matched", "beaten"),
         ("tau",),
     ),
     "fidelity": Summary(
         "Accuracy on the class, on held-out photographs, with the core neurons of one layer zeroed "
-        "(*masking*: low is good), or all its others (*retaining*: high is good).",
+        "(*masking*: lower is better), or all its others (*retaining*: higher is better).",
         ("kept", "before", "core", "random", "matched"),
         ("mode", "tau"),
         {"scope": ["single"], "tau": [4, 16]},
@@ -64,13 +64,13 @@ SUMMARIES = {
     ),
     "overlap": Summary("F1 of the neurons that two methods choose.", ("f1", "chance"), ("pair",)),
     "weights": Summary(
-        "Correlation of the summed importance of m random neurons with the overlap that is left; "
+        "Correlation of the summed importance of m random neurons with the overlap that remains; "
         "−1 is best.",
         ("correlation",),
         ("m",),
     ),
     "attribution": Summary(
-        "The same correlation for other attribution methods, and seconds for one neuron. The paper "
+        "The same correlation for several attribution methods, and seconds for one neuron. The paper "
         "reports 3.1 s for integrated gradients, 28.7 for SmoothGrad, 0.2 for guided backprop, 33.4 "
         "for GradientSHAP, 8.0 for the knockoff filter, 0.5 for LRP and 0.2 for the gradient.",
         ("correlation", "seconds"),
@@ -83,13 +83,13 @@ SUMMARIES = {
         ("importance",),
     ),
     "norm": Summary(
-        "Overlap that is left after zeroing the first 16 neurons by integrated gradients and by weight "
+        "Overlap that remains after zeroing the first 16 neurons by integrated gradients and by weight "
         "norm; lower is better.",
         ("overlap",),
         ("method",),
         {"top": [16]},
     ),
-    "k": Summary("Core neurons that are the same as at k = 50.", ("same",), ("k",)),
+    "k": Summary("Number of core neurons that are also found at k = 50.", ("same",), ("k",)),
     "crop-sizes": Summary(
         "Share of each crop size among the exemplars, and among all crops.",
         ("share", "available"),
@@ -101,18 +101,18 @@ SUMMARIES = {
         ("several", "meanings", "one_image"),
     ),
     "groups": Summary(
-        "Agreement of groups found on disjoint halves of the photographs (`dealt`: chance), and share "
-        "of the largest group.",
-        ("pairs", "groups", "agreement", "dealt", "largest"),
+        "Agreement of groups found on disjoint halves of the photographs and with shuffled pairs, and "
+        "share of the largest group.",
+        ("pairs", "groups", "agreement", "agreement_shuffled", "largest"),
     ),
     "integration": Summary(
         "Score error against 400 points, and the error that the circuit states.",
-        ("error", "worst", "told"),
+        ("error", "worst", "stated"),
         ("steps",),
     ),
     "faithfulness": Summary(
-        "Areas under the curves when only a share of every layer is kept: CPR, large is good, and CMD, "
-        "small is good.",
+        "Areas of the curves when only a share of every layer is kept: CPR (larger is better) and CMD "
+        "(smaller is better).",
         ("area", "distance"),
         ("order", "ablation"),
     ),
@@ -122,7 +122,7 @@ SUMMARIES = {
         ("images",),
     ),
     "significance": Summary(
-        "Share of edges that are heavier than chance, and the weight they carry.",
+        "Share of edges that are heavier than chance, and their share of the weight.",
         ("significant", "discovered", "weight"),
     ),
 }

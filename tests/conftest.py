@@ -76,6 +76,11 @@ def browser() -> str | None:
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors: tests of sweeps and servers wait for others."""
+    return len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0]) + 1
+
+
 def pytest_configure() -> None:
     # A shell starts background processes with SIGINT ignored; child processes would inherit this.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

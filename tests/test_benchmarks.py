@@ -8,6 +8,12 @@ import sys
 
 import benchmarks
 import pytest
+import torch
+from benchmarks.attribution import task_on
+
+from neurflow import Model
+from neurflow.attribution.streaming import attribute
+from tests.networks import SmallNet, settle
 
 MODULES = sorted(
     module.name
@@ -35,3 +41,14 @@ def test_a_benchmark_can_be_imported_and_prints_its_help(
 
 def test_the_command_lines_are_among_the_modules() -> None:
     assert set(COMMANDS) <= set(MODULES)
+
+
+def test_the_task_of_the_attribution_benchmark_is_one_of_the_package() -> None:
+    images = torch.rand(3, 3, 32, 32)
+    model = Model(settle(SmallNet()), transform=lambda _: images[0])
+    segment = model.segment("block1", "block2")
+    keys = list(segment.observed)
+    with torch.no_grad():
+        values = dict(zip(keys, model.outputs(keys)(images), strict=True))
+    found = attribute(task_on(model, segment, values, [1, 2]), steps="auto")
+    assert all(scores.importance.any() and scores.score_error < 0.01 for scores in found.values())

@@ -35,7 +35,7 @@ from neurflow.model.picture_modes import in_mode
 from neurflow.pictures.decoding import open_picture
 from neurflow.runtime.workspace import Workspace
 from neurflow.server.uploads import picture_from
-from neurflow.sweeping.plan import PLAN, Plan, agree, job_of, read_plan
+from neurflow.sweeping.plan import PLAN, Plan, add_to_plan, job_of, read_plan
 
 QUERIES = tuple(f"SELECT * FROM {table}" for table in TABLES)
 
@@ -141,7 +141,7 @@ def plans(scratch: Path) -> Target:
         max_images=4,
         jobs=(job_of(circuit.target),),
     )
-    agree(scratch / "sweep", plan)
+    add_to_plan(scratch / "sweep", plan)
     return _file(scratch / "sweep" / PLAN, lambda: read_plan(scratch / "sweep"))
 
 

@@ -22,7 +22,7 @@ import neurflow
 from neurflow.atlas import Atlas
 from neurflow.atlas.files import contents
 from neurflow.atlas.schema import TABLES
-from neurflow.atlas.tables import keep_tables, renew, up_to_date
+from neurflow.atlas.tables import add_circuit, renew, up_to_date
 from neurflow.circuit import LabelStore, change_edits, load_edits
 from neurflow.circuit.edits import Edits, apply, merge, split
 from neurflow.labels.manual import set_label
@@ -100,7 +100,7 @@ def pack(folder: Path) -> None:
     """Add circuits to an atlas one by one, and pack it in between."""
     for place in sorted((folder / "circuits").iterdir()):
         if place.name not in up_to_date(folder / "atlas"):
-            keep_tables(folder / "atlas", place.name, neurflow.load_circuit(place))
+            add_circuit(folder / "atlas", place.name, neurflow.load_circuit(place))
         if int(place.name[-1]) % 2 == 0:
             renew(folder)
     renew(folder)

@@ -116,6 +116,8 @@ class ModelInfo(Frozen):
     input_size: tuple[Index, Index, Index]
     """channels, height, width"""
     options: LoadOptions = LoadOptions()
+    answers: tuple[float, ...] = ()
+    """first outputs for a fixed random picture; empty if not known"""
 
 
 class Target(Frozen):

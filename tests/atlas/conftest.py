@@ -4,7 +4,7 @@ import pytest
 
 import neurflow
 from neurflow.atlas import Atlas
-from neurflow.atlas.tables import keep_tables
+from neurflow.atlas.tables import add_circuit
 from tests.method.test_discover import CONFIG, images, model
 
 __all__ = ["images", "model"]  # fixtures
@@ -24,7 +24,7 @@ def circuits(model, images):
 def folder(circuits, tmp_path_factory):
     place = tmp_path_factory.mktemp("sweep")
     for name, circuit in circuits.items():
-        keep_tables(place / "atlas", name, circuit)
+        add_circuit(place / "atlas", name, circuit)
     return place
 
 

@@ -18,9 +18,9 @@ from neurflow.atlas import (
     shortcut_candidates,
     similarities,
 )
-from neurflow.atlas.questions import FEWEST_PICTURES, SAME
+from neurflow.atlas.questions import MIN_PICTURES, SAME
 from neurflow.atlas.schema import TABLES
-from neurflow.atlas.tables import SHOWN, keep_tables, write_tables
+from neurflow.atlas.tables import SHOWN, add_circuit, write_tables
 from neurflow.errors import RequestError
 from tests.conftest import relabelled
 from tests.method.test_discover import CONFIG
@@ -131,7 +131,7 @@ def test_shortcut_candidates_have_crops_at_one_place(atlas, circuits):
                 spreads[group.id] = math.sqrt(np.var(x) + np.var(y))
             usual = median(spreads.values())
             for group in layer.groups:
-                if len({c.image for c in group.crops}) >= FEWEST_PICTURES and usual > 0:
+                if len({c.image for c in group.crops}) >= MIN_PICTURES and usual > 0:
                     weight = sum(abs(e.weight) for e in circuit.outputs(group.id))
                     expected[name, group.id] = (spreads[group.id] / usual, weight)
     told = {(row.circuit, row.group): (row.spread, row.weight) for row in found.itertuples()}
@@ -144,7 +144,7 @@ def test_shortcut_candidates_have_crops_at_one_place(atlas, circuits):
 def test_changes_between_two_sweeps(atlas, circuits, model, images, tmp_path):
     config = CONFIG.model_copy(update={"concept_set": "all", "groups": 3, "tau": 3})
     other = neurflow.discover(model, images, "bee", config=config)
-    keep_tables(tmp_path / "atlas", "c-bee", other)
+    add_circuit(tmp_path / "atlas", "c-bee", other)
     found = changed(atlas, Atlas(tmp_path))
     assert set(found.circuit) == {"c-bee"}
     before, after = neurons(circuits["c-bee"]), neurons(other)
@@ -224,7 +224,7 @@ def test_groups_most_similar_to_a_group(atlas, circuits, by):
 
 def test_circuits_without_a_common_layer_are_not_compared(circuits, tmp_path):
     ant = circuits["c-ant"]
-    keep_tables(tmp_path / "atlas", "c-ant", ant)
+    add_circuit(tmp_path / "atlas", "c-ant", ant)
     from neurflow.atlas.tables import frames_of
 
     frames = frames_of("c-far", ant)
@@ -241,8 +241,8 @@ def test_labels_are_stored_with_their_evidence_and_entries_are_replaced(circuits
     circuit = circuits["c-ant"]
     id = circuit.layers[0].groups[0].id
     for label in ("wings", "round eyes"):
-        keep_tables(tmp_path / "atlas", "c-ant", relabelled(circuit, id, label))
-        keep_tables(tmp_path / "atlas", "c-bee", circuits["c-bee"])  # without any label
+        add_circuit(tmp_path / "atlas", "c-ant", relabelled(circuit, id, label))
+        add_circuit(tmp_path / "atlas", "c-bee", circuits["c-bee"])  # without any label
     atlas = Atlas(tmp_path)
     found = atlas.query("SELECT * FROM labels")
     assert found[["circuit", "group", "label"]].values.tolist() == [["c-ant", id, "round eyes"]]

@@ -10,7 +10,7 @@ import pytest
 from neurflow.atlas import Atlas, renew
 from neurflow.atlas.files import contents, new_file, pack, packed_file
 from neurflow.atlas.schema import TABLES
-from neurflow.atlas.tables import keep_tables
+from neurflow.atlas.tables import add_circuit
 from neurflow.errors import ResultError, WorkError
 from neurflow.runtime.progress import Silent
 from tests.conftest import relabelled
@@ -29,7 +29,7 @@ def circuits_in_atlas(circuits, tmp_path_factory):
     """The folder of a sweep whose circuits are in the atlas but not packed."""
     folder = tmp_path_factory.mktemp("sweep")
     for name, circuit in circuits.items():
-        keep_tables(folder / "atlas", name, circuit)
+        add_circuit(folder / "atlas", name, circuit)
     return folder
 
 
@@ -64,7 +64,7 @@ def test_a_circuit_that_is_added_again_replaces_the_packed_one(sweep, expected, 
     pack(sweep / "atlas")
     ant = circuits["c-ant"]
     id = ant.layers[0].groups[0].id
-    keep_tables(sweep / "atlas", "c-ant", relabelled(ant, id, "wings"))
+    add_circuit(sweep / "atlas", "c-ant", relabelled(ant, id, "wings"))
     for _ in range(2):
         found = rows(Atlas(sweep))
         assert {t: found[t] for t in TABLES if t != "labels"} == {
@@ -78,11 +78,11 @@ def test_a_circuit_that_is_added_again_replaces_the_packed_one(sweep, expected, 
 def test_tables_are_packed_only_if_a_quarter_is_new(sweep, circuits):
     atlas, ant = sweep / "atlas", circuits["c-ant"]
     for number in range(4):
-        keep_tables(atlas, f"c-ant-{number}", ant)
+        add_circuit(atlas, f"c-ant-{number}", ant)
     pack(atlas)
     assert len(contents(atlas).packed) == 7
     for number, new in ((4, 1), (5, 2), (6, 0)):  # 1 of 8 and 2 of 9 are less than a quarter
-        keep_tables(atlas, f"c-ant-{number}", ant)
+        add_circuit(atlas, f"c-ant-{number}", ant)
         before = packed_file(atlas, "groups").stat().st_mtime_ns
         pack(atlas)
         assert len(contents(atlas).new) == new
@@ -99,8 +99,8 @@ class Killed(BaseException):
 def test_a_kill_while_packing_loses_nothing(sweep, expected, circuits, monkeypatch, what, again):
     if again:
         pack(sweep / "atlas")
-        keep_tables(sweep / "atlas", "c-ant", circuits["c-ant"])
-        keep_tables(sweep / "atlas", "c-fly", circuits["c-bee"])
+        add_circuit(sweep / "atlas", "c-ant", circuits["c-ant"])
+        add_circuit(sweep / "atlas", "c-fly", circuits["c-bee"])
         expected = rows(Atlas(sweep))
     asking = Atlas(sweep)
     owner, name = (os, "replace") if what == "replace" else (Path, "unlink")
@@ -169,11 +169,11 @@ def test_a_truncated_table_is_reported_with_the_solution(sweep, expected, circui
     if packed:
         file = packed_file(atlas, "neurons")
     else:
-        keep_tables(atlas, "c-ant", circuits["c-ant"])
+        add_circuit(atlas, "c-ant", circuits["c-ant"])
         file = new_file(atlas, "neurons", "c-ant")
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(ResultError, match=r"damaged.*neurflow atlas .* --renew"):
-        keep_tables(atlas, "c-bee", circuits["c-bee"])
+        add_circuit(atlas, "c-bee", circuits["c-bee"])
         pack(atlas)
     with pytest.raises(ResultError, match=r"damaged.*neurflow atlas .* --renew"):
         Atlas(sweep, progress=Silent())
@@ -192,7 +192,7 @@ def test_incomplete_entries_are_not_read(sweep, expected, circuits, monkeypatch)
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr("os.replace", deadly)
-        keep_tables(atlas, "c-half", circuits["c-bee"])
+        add_circuit(atlas, "c-half", circuits["c-bee"])
     assert list(atlas.rglob("c-half.parquet")) and not new_file(atlas, "targets", "c-half").exists()
     assert rows(Atlas(sweep)) == expected
     pack(atlas)

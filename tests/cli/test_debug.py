@@ -111,7 +111,7 @@ def test_a_folder_with_mistakes_and_an_audit(
             2,
             "--ablation 'half' is neither zero, mean nor a number",
         ),
-        (("--errors",), 2, "or one label for all pictures: --label CLASS"),
+        (("--errors",), 2, "or a label for all pictures: --label CLASS"),
         (("--model", "torchvision:resnet18", "--weights", "random"), 2, "found in another model"),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_corrupt_picture_is_an_error_only_by_itself(
     broken.write_bytes(b"no picture")
     outcome = neurflow("debug", run, broken)
     assert outcome.code == 2
-    assert "No picture can be read. The first, broken.png: not a picture" in outcome.err
+    assert "No picture can be read. The first is broken.png: not a picture" in outcome.err
 
 
 def test_a_module_passed_in_python_cannot_be_reloaded(run_folder: Path, capsys: Capture) -> None:

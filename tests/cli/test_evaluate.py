@@ -123,7 +123,7 @@ def test_evaluating_a_model_finds_its_circuit_first(
     [
         (("nothing",), "no protocol 'nothing'"),
         (("optimal",), "Near names: optimality"),
-        (("fidelity", "--fidelity-taus", 30), "Discover it with a larger --tau"),
+        (("fidelity", "--fidelity-taus", 30), "Discover the circuit with a larger --tau"),
         (("k", "--k-reference", 500), "Give more images"),
         (("optimality", "--layers", "block2"), "Choose from block3, head"),
         (("fidelity", "--ablations", "noise"), "ablations"),

@@ -18,7 +18,7 @@ from neurflow.config import Config
 from neurflow.refs import Target
 from neurflow.server.server import Server
 from neurflow.server.session import Session
-from neurflow.sweeping.plan import Plan, agree, job_of
+from neurflow.sweeping.plan import Plan, add_to_plan, job_of
 from tests.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
@@ -107,7 +107,7 @@ def places(hostile: Circuit, tmp_path: Path, pictures: Path) -> dict[str, str]:
         model=hostile.model.digest, reference=hostile.model.reference, images="i", layers=None,
         config=Config(), max_images=None, jobs=(job_of(target),),
     )  # fmt: skip
-    agree(tmp_path / "sweep", plan)
+    add_to_plan(tmp_path / "sweep", plan)
     folder = tmp_path / "sweep" / "circuits" / job_of(target).name
     hostile.save(folder)
     (folder / "work").mkdir()

@@ -157,7 +157,7 @@ def test_different_networks_are_compared_by_crops():
     tuned = compare(one, other, by="neurons")
     assert {(p.a, p.b) for p in layer(tuned, "l").pairs} == {("l/0", "l/0"), ("l/1", "l/1")}
     assert all(p.by_neurons == 1 and p.by_crops == 0 for p in layer(tuned, "l").pairs)
-    assert "which is not checked" in tuned.notes[0]
+    assert "not checked" in tuned.notes[0]
 
 
 def test_pictures_are_matched_by_name():
@@ -238,11 +238,11 @@ def test_notes_name_reasons_for_doubt(a, b):
     assert "compute edge weights differently" in compare(a, summed).notes[0]
     one = a.model_copy(update={"pictures": {0: b"one"}})
     other = a.model_copy(update={"pictures": {0: b"other"}})
-    assert "look different" in compare(one, other).notes[0]
+    assert "Pictures with the same name differ" in compare(one, other).notes[0]
     assert compare(one, one).notes == ()
     many = tiny({"head": HEAD}, images=[f"{i}" for i in range(5)])
     few = tiny({"head": HEAD}, images=["0", "x", "y", "z"], digest=OTHER)
-    assert "Only 1 pictures" in compare(many, few).notes[0]
+    assert "1 of 5 and 4 pictures in common" in compare(many, few).notes[0]
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def test_audits_that_are_impossible_are_refused(planted, circuit):
     with pytest.raises(ModelError, match="found in another model"):
         audit(circuit, model, data)
     inside = found.model_copy(update={"target": model.target("mix/1")})
-    with pytest.raises(RequestError, match="An audit needs a class"):
+    with pytest.raises(RequestError, match="An audit needs the circuit of a class"):
         audit(inside, model, data)
-    with pytest.raises(RequestError, match="Mistakes need a class"):
+    with pytest.raises(RequestError, match="Mistakes need the circuit of a class"):
         debug(inside, model, data[0][0], errors=True)

@@ -1,5 +1,6 @@
 """Masking through the cut equals masking with a hook on the full network, and changes nothing."""
 
+import copy
 from functools import cache
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from neurflow.model.outputs import Outputs
 from neurflow.refs import Target
 from neurflow.runtime.memory import Batch
 from neurflow.runtime.progress import Silent
-from tests.debugging.conftest import labelled, pictures
+from tests.debugging.conftest import CLASSES, labelled, pictures
 from tests.networks import Awkward, SmallNet, settle, tiny_vit
 from tests.reference.debugging import masked_logits
 
@@ -225,3 +226,21 @@ def test_another_model_is_refused(circuit):
     other = Model(settle(SmallNet(), seed=7), transform=lambda _: torch.zeros(3, 32, 32))
     with pytest.raises(ModelError, match="found in another model"):
         debug(circuit, other, pictures(1)[0])
+
+
+@pytest.mark.parametrize("change", ["transform", "forward pass", "none"])
+def test_a_model_of_the_same_weights_with_other_outputs_is_refused(circuit, model, change):
+    module = copy.deepcopy(model.module)
+    if change == "forward pass":
+        module.register_forward_hook(lambda module, args, output: output.flip(1))
+    scale = 0.5 if change == "transform" else 1.0
+    other = Model(
+        module, transform=lambda picture: scale * model.transform(picture), class_names=CLASSES
+    )
+    if change == "none":
+        assert debug(circuit, other, pictures(1)).pictures
+        return
+    with pytest.raises(
+        ModelError, match="has the weights of this circuit, but gives other outputs"
+    ):
+        debug(circuit, other, pictures(1))

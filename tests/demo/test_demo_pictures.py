@@ -169,8 +169,8 @@ def test_the_distinguishing_parts_are_hidden_in_some_pictures_of_both():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: draw("bees", 0), r"no 'bees'.*Near names: bee"),
-        (lambda: draw("bee", -1), "from 0 up"),
+        (lambda: draw("bees", 0), r"no class 'bees'.*Near names: bee"),
+        (lambda: draw("bee", -1), "0 or more"),
         (lambda: dataset("validation", 1), "train and test"),
         (lambda: dataset("test", 0), "at least 1"),
     ],

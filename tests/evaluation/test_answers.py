@@ -5,9 +5,15 @@ import pytest
 import torch
 
 from neurflow.errors import ImagesError, RequestError
-from neurflow.evaluation.class_answers import ClassAnswers, circuit_at, drawn_like
-from neurflow.evaluation.contribution_order import KEPT, kept_at, ordered, scores, through
-from neurflow.evaluation.faithfulness import faithfulness, rankings
+from neurflow.evaluation.class_pictures import ClassPictures, circuit_at, drawn_like
+from neurflow.evaluation.contribution_order import (
+    KEPT_SHARES,
+    first_share,
+    ordered,
+    scores,
+    through,
+)
+from neurflow.evaluation.faithfulness import FaithfulnessRow, faithfulness, rankings
 from neurflow.evaluation.fidelity import completeness, f1, fidelity, overlap_of_methods
 from tests.debugging.conftest import labelled, pictures
 from tests.reference import evaluation as reference
@@ -29,14 +35,14 @@ def test_accuracies_equal_those_with_hooks(lab, model, circuit, studied, scope, 
     }
     known = reference.answers(model, studied, circuit.target.neuron, changes)
     plain = reference.answers(model, studied, circuit.target.neuron, {})
-    right, logit = ClassAnswers(lab).answers([neurons], "zero", keep=keep)
+    right, logit = ClassPictures(lab).predictions([neurons], "zero", keep=keep)
     assert right[1].tolist() == known
     assert right[0].tolist() == plain
     assert logit.shape == (2, len(studied))
 
 
 def test_mean_and_resample_ablation_equal_hooks(lab, model, circuit, studied):
-    subjects = ClassAnswers(lab)
+    subjects = ClassPictures(lab)
     means = lab.own.means("block3")
     neurons = {"block3": [0, 3]}
 
@@ -45,14 +51,14 @@ def test_mean_and_resample_ablation_equal_hooks(lab, model, circuit, studied):
             output[:, s] = means[s]
         return output
 
-    _, logit = subjects.answers([neurons], "mean")
+    _, logit = subjects.predictions([neurons], "mean")
     handle = model.module.block3.register_forward_hook(lambda _, __, o: to_mean(o.clone()))
     with torch.no_grad():
         known = model.module(studied)[:, circuit.target.neuron]
     handle.remove()
     assert logit[1] == pytest.approx(known.numpy(), rel=1e-4, abs=1e-5)
 
-    _, logit = subjects.answers([neurons], "resample")
+    _, logit = subjects.predictions([neurons], "resample")
     kept = []
     handle = model.module.block3.register_forward_hook(lambda _, __, o: kept.append(o))
     with torch.no_grad():
@@ -159,7 +165,7 @@ def test_attribution_through_kept_neurons_equals_hooks(lab, model, circuit, crop
     assert not np.allclose(found, plain, rtol=0.05)
 
     order = {"block3": list(range(16))}
-    each = np.stack([through(lab, "block2", kept_at(order, share)) for share in KEPT])
+    each = np.stack([through(lab, "block2", first_share(order, share)) for share in KEPT_SHARES])
     assert scores(lab, "block2", order, signed=True) == pytest.approx(each.mean((0, 1)))
     assert scores(lab, "block2", order, signed=False) == pytest.approx(np.abs(each).mean((0, 1)))
     assert scores(lab, "block2", {}, signed=True) == pytest.approx(plain.mean(0))
@@ -178,10 +184,10 @@ def test_faithfulness(lab, model, circuit, studied):
     )
     first = order["NeurFlow, absolute"]["block3"][: len(circuit.layer("block3").neurons)]
     assert set(first) == set(circuit.layer("block3").neurons)
-    assert kept_at({"a": [3, 1, 2]}, 0.4) == {"a": [3, 1]}
+    assert first_share({"a": [3, 1, 2]}, 0.4) == {"a": [3, 1]}
     table = faithfulness(lab)
     row = next(r for r in table.rows if (r.order, r.ablation, r.share) == ("NeurFlow", "zero", 0.5))
-    kept = kept_at(order["NeurFlow"], 0.5)
+    kept = first_share(order["NeurFlow"], 0.5)
 
     def logits(changes):
         handles = [
@@ -212,10 +218,17 @@ def test_faithfulness(lab, model, circuit, studied):
     }
     assert list(curve) == [0.2, 0.5, 1.0]
     a, b, c = curve.values()
-    assert row.area == pytest.approx(0.2 * a / 2 + 0.3 * (a + b) / 2 + 0.5 * (b + c) / 2)
+    assert row.area.value == pytest.approx(0.2 * a / 2 + 0.3 * (a + b) / 2 + 0.5 * (b + c) / 2)
     one, two, three = (abs(1 - value) for value in (a, b, c))
     distance = 0.2 * (1 + one) / 2 + 0.3 * (one + two) / 2 + 0.5 * (two + three) / 2
-    assert row.distance == pytest.approx(distance)
+    assert row.distance.value == pytest.approx(distance)
+    for each in table.rows:
+        assert each.area.low <= each.area.value <= each.area.high
+        assert each.distance.low <= each.distance.value <= each.distance.high
+    assert FaithfulnessRow.model_validate({**row.model_dump(), "area": 0.5}).area == (0.5,) * 3
+    assert any(
+        note.startswith("CPR of NeurFlow minus that of NeuronMCT, signed") for note in table.notes
+    )
     full = [r for r in table.rows if r.share == 1]
     assert [r.faithfulness.value for r in full] == pytest.approx([1] * len(full), rel=1e-4)
 
@@ -225,10 +238,10 @@ def test_held_out_pictures_of_the_class_are_used(lab_of, model, circuit):
     lab = lab_of(held_out=labelled(model, fresh))
     of_class = [i for i, (_, c) in enumerate(labelled(model, fresh)) if c == circuit.target.neuron]
     assert of_class, "the test has pictures of the class"
-    subjects = ClassAnswers(lab)
+    subjects = ClassPictures(lab)
     assert len(subjects) == len(of_class)
     known = reference.answers(model, fresh[of_class], circuit.target.neuron, {})
-    right, _ = subjects.answers([{"block3": []}], "zero")
+    right, _ = subjects.predictions([{"block3": []}], "zero")
     assert right[0].tolist() == known
 
 
@@ -236,4 +249,4 @@ def test_held_out_pictures_of_other_classes_are_refused(lab_of, circuit):
     other = (circuit.target.neuron + 1) % 4
     lab = lab_of(held_out=[(picture, other) for picture in pictures(3, seed=5)])
     with pytest.raises(ImagesError, match="No held-out picture is labelled"):
-        ClassAnswers(lab)
+        ClassPictures(lab)

@@ -7,7 +7,7 @@ from neurflow import discover, load_images
 from neurflow.circuit import edits
 from neurflow.circuit.edits import Edits
 from neurflow.evaluation.ablation import overlaps
-from neurflow.evaluation.class_answers import circuit_at
+from neurflow.evaluation.class_pictures import circuit_at
 from neurflow.evaluation.effect_of_k import effect_of_k
 from neurflow.evaluation.optimality import core_sets
 from neurflow.evaluation.significance import contributions, memberships, significance

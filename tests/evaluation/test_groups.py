@@ -78,5 +78,5 @@ def test_the_weight_of_a_group_is_divided_among_its_inputs(circuit):
 
 def test_an_embedding_of_other_crops_is_refused(lab_of, tmp_path):
     np.save(tmp_path / "eyes.npy", np.zeros((3, 4)))
-    with pytest.raises(RequestError, match="no embedding of the circuit's crops"):
+    with pytest.raises(RequestError, match="not an embedding of the circuit's crops"):
         groups(lab_of(eyes=str(tmp_path / "eyes.npy")))

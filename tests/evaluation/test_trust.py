@@ -12,7 +12,7 @@ from neurflow import discover, load_images
 from neurflow.circuit import Neuron, SemanticGroup
 from neurflow.errors import RequestError
 from neurflow.evaluation.crop_sizes import available, crop_sizes
-from neurflow.evaluation.integration import errors, integration
+from neurflow.evaluation.integration import IntegrationRow, errors, integration
 from neurflow.evaluation.meanings import agreement, meanings
 from neurflow.evaluation.rediscovery import as_found, rediscover
 from neurflow.evaluation.significance import (
@@ -25,7 +25,7 @@ from neurflow.evaluation.significance import (
 from neurflow.evaluation.stability import compare, match, stability
 from neurflow.evaluation.statistics import mean_interval
 from neurflow.refs import Crop
-from neurflow.stats import adjusted_rand, jaccard
+from neurflow.stats import Interval, adjusted_rand, jaccard
 from tests.evaluation.conftest import CONFIG, SMALL
 from tests.reference import evaluation as reference
 from tests.reference.method import integrated_gradients
@@ -181,7 +181,7 @@ def test_score_error_against_many_points(lab, model, circuit, crops):
     rows = {(r.layer, r.steps): r for r in table.rows}
     used = rows["block3", "as used"]
     stored = circuit.layer("block3").neurons
-    assert used.told == max(stored[a].score_error for a in lab.sampled("block3"))
+    assert used.stated == max(stored[a].score_error for a in lab.sampled("block3"))
     a = lab.sampled("block3")[0]
     kept = []
     handle = model.module.block2.register_forward_hook(lambda _, __, o: kept.append(o))
@@ -214,3 +214,13 @@ def test_an_interval_contains_its_mean():
     many = SMALL.model_copy(update={"bootstrap": 4000})
     assert mean_interval(values, many).low == pytest.approx(values.mean() - half, abs=0.05)
     assert mean_interval([2.0], SMALL) == (2, 2, 2)
+
+
+def test_stored_tables_may_have_the_former_names_of_columns():
+    one = Interval(0, 0, 0)
+    row = IntegrationRow.model_validate(
+        {"layer": "a", "steps": "8", "neurons": 1, "error": one, "worst": 0, "told": 0.2}
+    )
+    assert row.stated == 0.2
+    with pytest.warns(DeprecationWarning, match="'stated'"):
+        assert row.told == 0.2

@@ -12,7 +12,7 @@ from torch import nn
 
 import neurflow
 from neurflow.circuit import CircuitLayer, Neuron, NeuronGroup, SemanticGroup
-from neurflow.errors import ImagesError, RequestError
+from neurflow.errors import ImagesError, ModelError
 from neurflow.labels.concepts import (
     EPSILON,
     _check,
@@ -124,7 +124,7 @@ def test_the_group_of_a_colour_responds_to_pictures_of_it(folder, monkeypatch):
     other = neurflow.Model(
         nn.Sequential(nn.Flatten(), nn.Linear(768, 2)), transform=model.transform
     )
-    with pytest.raises(RequestError, match="another model"):
+    with pytest.raises(ModelError, match="found in another model"):
         concept_checks(circuit, other, folder)
     with pytest.raises(ImagesError, match="two concepts"):
         concept_checks(circuit, model, folder / "red")

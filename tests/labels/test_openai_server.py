@@ -83,7 +83,7 @@ def test_the_key_is_neither_stored_nor_logged_nor_printed(
     planted.save(tmp_path / "run")
     neurflow.label(planted, ask(), settings=QUICK, out=tmp_path / "run")
     monkeypatch.setenv("NF_TEST_KEY", "sk-another-secret")
-    with pytest.raises(RequestError, match="refuses the key") as refused:
+    with pytest.raises(RequestError, match="rejects the key") as refused:
         neurflow.label(planted, ask(cached=False), settings=QUICK)
     assert "NF_TEST_KEY" in str(refused.value)
     stored = b"".join(f.read_bytes() for f in Path(tmp_path).rglob("*") if f.is_file())
@@ -118,7 +118,7 @@ def test_a_missing_server_and_a_missing_model_have_different_errors(planted, ser
 def test_an_exhausted_account_is_not_retried(planted, server, ask):
     body = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
     server.rule = lambda asked: Step(429, body)
-    with pytest.raises(WorkError, match="no money left"):
+    with pytest.raises(WorkError, match="no credit left"):
         neurflow.label(planted, ask(), settings=Settings(workers=1))
     assert server.requests == 1
 
@@ -262,7 +262,7 @@ def test_a_custom_server_does_not_get_the_key_of_openai(planted, server, tmp_pat
             Job(planted, client_labeler(chat), groups=["early/0"], settings=settings)
         )
 
-    with pytest.raises(RequestError, match="none was named for this server"):
+    with pytest.raises(RequestError, match="requires a key"):
         raise ask_with().stopped
     assert "secret" not in json.dumps(server.headers)
     (tmp_path / "key").write_text(f"{KEY}\n")
@@ -271,3 +271,5 @@ def test_a_custom_server_does_not_get_the_key_of_openai(planted, server, tmp_pat
     assert "secret" not in json.dumps(server.headers) and len(server.headers) == 3
     with pytest.raises(RequestError, match="cannot be read"):
         OpenAIChat("m", key_file=tmp_path / "none")
+    with pytest.raises(RequestError, match="no key in the environment variable NF_UNSET_KEY"):
+        raise ask_with(key_env="NF_UNSET_KEY").stopped

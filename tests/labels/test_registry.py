@@ -61,7 +61,7 @@ def test_an_entry_point_is_found_by_the_command_line(
     group = load_circuit(tmp_path / "run").group("early/0")
     assert group.label == "5 crops" and group.evidence.author == "counting"
     assert "5 crops" in out
-    for option, words in (("colour=red", "does not take these options"), ("word", "KEY=VALUE")):
+    for option, words in (("colour=red", "does not accept these options"), ("word", "KEY=VALUE")):
         code, _, err = neurflow(*ask, "--labeler-option", option)
         assert code == 2 and words in err
     code, _, err = neurflow(*ask[:-2], "broken")

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from neurflow.circuit import Circuit
-from neurflow.labels.sampling import LARGEST, OVERLAP, contrast, overlap, sample
+from neurflow.labels.sampling import OVERLAP, SAMPLE_SIZE, contrast, overlap, sample
 from neurflow.refs import Crop
 
 
@@ -29,7 +29,7 @@ def test_shown_held_out_and_other_crops_are_disjoint(planted: Circuit):
             assert own <= set(group.crops)
             assert not others & set(group.crops)
             assert len(chosen.held_out) >= 10
-            assert len(chosen.held_out) + len(others) == LARGEST
+            assert len(chosen.held_out) + len(others) == SAMPLE_SIZE
             assert not {c.image for c in shown} & {c.image for c in chosen.held_out}
             siblings = {c for g in layer.groups if g is not group for c in g.crops}
             assert set(chosen.hard) <= siblings

@@ -26,7 +26,7 @@ from neurflow.labels import (
     Settings,
     summary,
 )
-from neurflow.labels.sampling import LARGEST
+from neurflow.labels.sampling import SAMPLE_SIZE
 from neurflow.labels.validation import (
     Trial,
     average_precision,
@@ -201,7 +201,7 @@ def test_the_judge_gets_only_the_label_and_crops_in_random_order(planted: Circui
     assert (first.label, first.caption, constant.label) == ("anything", None, "taxi")
     assert first.pictures == constant.pictures
     of_group = [p.data in of(planted, "late/0") for p in first.pictures]
-    assert len(of_group) == LARGEST and 10 <= sum(of_group) <= 12
+    assert len(of_group) == SAMPLE_SIZE and 10 <= sum(of_group) <= 12
     assert of_group != sorted(of_group, reverse=True)
 
 
@@ -209,11 +209,19 @@ def of(circuit: Circuit, id: str) -> set[bytes]:
     return {circuit.thumbnails[crop] for crop in circuit.group(id).crops}
 
 
-@pytest.mark.parametrize("scores", [(0.5,), (2.0,) * 20, (float("nan"),) * 20])
-def test_a_judge_without_scores_is_an_error(planted: Circuit, scores):
+@pytest.mark.parametrize(
+    "scores, answer",
+    [
+        ((), "0 scores"),
+        ((0.5,), "1 scores"),
+        ((2.0,) * 32, "from 2 to 2"),
+        ((float("nan"),) * 32, "from nan"),
+    ],
+)
+def test_a_judge_without_scores_is_an_error(planted: Circuit, scores, answer):
     judge = Fixed(0.5)
     judge.judge = lambda request: scores  # type: ignore[method-assign]
-    with pytest.raises(WorkError, match="fixed must judge 32 crops"):
+    with pytest.raises(WorkError, match=f"fixed must return .* 32 crops, .* {answer}"):
         neurflow.label(planted, judge, groups=["late/0"], settings=Settings(constant=False))
 
 

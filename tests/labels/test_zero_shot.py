@@ -159,7 +159,7 @@ def test_text_search_in_labels(circuit):
 def test_errors_for_models_that_cannot_be_loaded(tmp_path, tiny_clip):
     with pytest.raises(RequestError, match="Cannot load a CLIP-style model"):
         ClipLabeler(tmp_path, WORDS)
-    with pytest.raises(RequestError, match=r"for the word; .* has none"):
+    with pytest.raises(RequestError, match="for the word"):
         ClipLabeler(tiny_clip, WORDS, template="a photo")
     with pytest.raises(RequestError, match="two words"):
         ClipLabeler(tiny_clip, ["one"]).label(LabelRequest("g/0", "g", REDS, others=BLUES))

@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score, cohen_kappa_score
 
 import neurflow
 from neurflow.circuit import Circuit, load_circuit, save_circuit
-from neurflow.circuit.trees import branches, cut, joined, labels, numbered
+from neurflow.circuit.trees import branches, cut, labels, merges_of, numbered
 from neurflow.config import Config
 from neurflow.errors import RequestError, ResultError
 from neurflow.method.clustering import unit
@@ -127,14 +127,15 @@ def test_agreement_is_kappa_over_items_of_different_neurons() -> None:
 
 def test_cuts_equal_those_of_scipy() -> None:
     points = np.random.default_rng(0).standard_normal((15, 4))
-    merges, _ = joined(points, "ward")
+    merges, _ = merges_of(linkage(points, "ward"))
     for count, found in enumerate(labels(merges, 14), start=1):
         expected = cut_tree(linkage(points, "ward"), count)[:, 0]
         assert adjusted_rand_score(found, expected) == 1
 
 
 def test_groups_of_the_stored_cut_are_numbered_by_size() -> None:
-    merges, _ = joined(np.random.default_rng(1).standard_normal((12, 4)), "ward")
+    points = np.random.default_rng(1).standard_normal((12, 4))
+    merges, _ = merges_of(linkage(points, "ward"))
     numbers, owns = numbered(merges, 5), branches(merges)
     assert sorted(numbers) == list(range(23))
     groups = sorted(cut(merges, 5), key=numbers.__getitem__)

@@ -163,7 +163,7 @@ def test_regression_outputs_have_no_probability():
     assert only.probability is None and only.formatted == f"{only.logit:.4g}"
     assert report.what_if.overall.accuracy_before is None
     for ask in (audit, lambda *given: debug(*given, errors=True)):
-        with pytest.raises(RequestError, match=r"needs? a class"):
+        with pytest.raises(RequestError, match=r"needs? the circuit of a class"):
             ask(circuit, model, images)
 
 
@@ -198,6 +198,13 @@ def test_the_output_option_is_respected():
             Model(hidden, transform=PLAIN, output=said).network  # noqa: B018
     with pytest.raises(ModelError, match="not in 0…1"):
         Model(Ends(lambda z: 50 * z), transform=PLAIN, output="probabilities").network  # noqa: B018
+
+
+@pytest.mark.parametrize("said", [None, "logits", "log-probabilities"])
+def test_negative_log_probabilities_are_refused(said):
+    for end in (lambda z: -z.log_softmax(1), lambda z: z.logsumexp(1, keepdim=True) - z):
+        with pytest.raises(ModelError, match="negative log-probabilities"):
+            Model(Ends(end), transform=PLAIN, output=said).network  # noqa: B018
 
 
 @pytest.mark.parametrize(

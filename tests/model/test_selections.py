@@ -108,9 +108,11 @@ def test_concept_vectors_are_means_over_the_meanings_crops():
 
 def test_meaning_shares_follow_the_nearest_vector():
     points = np.array([[0.0, 0], [1, 0], [9, 0], [10, 0]])
-    assert meaning_shares(points, np.array([[0.0, 0], [10, 0]])).tolist() == [0.5, 0.5]
-    assert meaning_shares(points, np.array([[10.0, 0]])).tolist() == [1.0]
-    assert meaning_shares(np.array([[5.0, 0]]), np.array([[0.0, 0], [10, 0]])).tolist() == [1, 0]
+    two, one = np.array([[0.0, 0], [10, 0]]), np.array([[10.0, 0]])
+    found = meaning_shares(points, [two, one, two[::-1] + 1])
+    assert [shares.tolist() for shares in found] == [[0.5, 0.5], [1.0], [0.5, 0.5]]
+    assert meaning_shares(np.array([[5.0, 0]]), [two])[0].tolist() == [1, 0]  # a tie
+    assert meaning_shares(points, []) == []
 
 
 def world(seed):

@@ -90,7 +90,7 @@ def test_two_arrays_are_pictures_and_labels(kind):
     assert torch.equal(images.read(2), EXPECTED)
     images = load_images(kind((torch.stack([EXPECTED] * 3), torch.tensor(labels))), model_of())
     assert torch.equal(images.read(1), EXPECTED)
-    with pytest.raises(ImagesError, match="3 pictures and 2 labels"):
+    with pytest.raises(ImagesError, match="3 pictures but 2 labels"):
         load_images(kind((pictures, [1, 2])), model_of())
 
 

@@ -57,8 +57,14 @@ def test_names_in_two_folders_are_refused_and_in_parts_of_a_folder_found(table, 
     assert labels(table("id,label\nP1,cat\nP2,dog\n")) == ["cat", "dog"]
 
 
-def test_the_pictures_that_a_table_lacks_are_named(table):
-    with pytest.raises(
-        ImagesError, match=r"1 of its pictures is missing, such as 'train/ID_3\.png'"
-    ):
-        table("path,label\ntrain/ID_1.png,cat\ntrain/ID_3.png,dog\n")
+@pytest.mark.parametrize("ending", [".png", ""])
+def test_the_pictures_that_a_table_lacks_are_named_and_left_out(table, ending):
+    folder = "train/" if ending else ""
+    rows = [f"{folder}ID_{i}{ending},{label}" for i, label in ((1, "cat"), (3, "dog"), (2, "cat"))]
+    images = table("\n".join(["path,label", *rows]))
+    assert labels(images) == ["cat", "cat"]
+    assert images.notes[0].startswith("1 of the 3 pictures in ")
+    assert f"is missing, such as '{folder}ID_3{ending}', and left out" in images.notes[0]
+    lost = [row.replace("ID_2", "ID_4") for row in rows]
+    with pytest.raises(ImagesError, match=r"2 of the 3 pictures in .* are missing"):
+        table("\n".join(["path,label", *lost]))

@@ -24,9 +24,9 @@ def by_sweep(_: Circuit, folder: Path) -> object:
 
 
 def by_map(_: Circuit, __: Path) -> object:
-    from neurflow.atlas.mapping import _neighbourly
+    from neurflow.atlas.mapping import _tsne
 
-    return _neighbourly(np.zeros((2, 2)), np.zeros((2, 2)))
+    return _tsne(np.zeros((2, 2)), np.zeros((2, 2)))
 
 
 def by_question(_: Circuit, folder: Path) -> object:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from neurflow.atlas.tables import keep_tables
+from neurflow.atlas.tables import add_circuit
 from neurflow.circuit import Circuit, LabelStore, change_edits, save_robustness
 from neurflow.circuit.edits import Edits
 from neurflow.circuit.robustness_file import RobustnessFile
 from neurflow.circuit.tables import to_graphml, write_records
 from neurflow.config import Config
 from neurflow.errors import NeurFlowError
-from neurflow.labels.cache import Cache, Kept
+from neurflow.labels.cache import Cache, CachedAnswer
 from neurflow.labels.manual import set_label
 from neurflow.pages.page import write_page
 from neurflow.refs import Target
@@ -24,8 +24,8 @@ from neurflow.runtime.files import create
 from neurflow.runtime.workspace import Workspace
 from neurflow.stats import Interval
 from neurflow.study.shared import ActivationCache
-from neurflow.sweeping.plan import Plan, agree, job_of
-from neurflow.sweeping.state import keep_failure, lock_of
+from neurflow.sweeping.plan import Plan, add_to_plan, job_of
+from neurflow.sweeping.state import lock_of, store_failure
 from tests.test_structure import sources
 
 Writer = Callable[[Path, Circuit], object]
@@ -38,14 +38,14 @@ def label(run: Path, _: Circuit) -> None:
 
 def plan(folder: Path, _: Circuit) -> None:
     job = job_of(TARGET)
-    agree(
+    add_to_plan(
         folder / "sweep",
         Plan(
             model="m", reference="r", images="i", layers=None, config=Config(), max_images=None,
             jobs=(job,),
         ),
     )  # fmt: skip
-    keep_failure(folder / "sweep", job, "why")
+    store_failure(folder / "sweep", job, "why")
     (folder / "sweep" / "locks").mkdir(exist_ok=True)
     with lock_of(folder / "sweep", job):
         pass
@@ -79,8 +79,10 @@ WRITERS: dict[str, Writer] = {
     "page": lambda folder, _: write_page("<!doctype html>", folder / "report.html"),
     "csv": lambda folder, _: write_records([{"a": 1}], folder / "csv" / "a.csv"),
     "graphml": lambda folder, circuit: to_graphml(circuit, folder / "bee.graphml"),
-    "cache": lambda folder, _: Cache(folder / "label-cache").put("0", Kept(model="m", answer="a")),
-    "atlas": lambda folder, circuit: keep_tables(folder / "atlas", "bee", circuit),
+    "cache": lambda folder, _: Cache(folder / "label-cache").put(
+        "0", CachedAnswer(model="m", answer="a")
+    ),
+    "atlas": lambda folder, circuit: add_circuit(folder / "atlas", "bee", circuit),
     "sweep": plan,
     "pool": pool,
     "work": work,

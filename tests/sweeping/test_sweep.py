@@ -18,7 +18,7 @@ from neurflow.sweeping import merge, status
 from neurflow.sweeping.api import targets_of
 from neurflow.sweeping.engines import Workers
 from neurflow.sweeping.job_runner import JobRunner
-from neurflow.sweeping.plan import LOCK, PLAN, Plan, Setup, agree, job_of, read_plan, shard_of
+from neurflow.sweeping.plan import LOCK, PLAN, Plan, Setup, add_to_plan, job_of, read_plan, shard_of
 from neurflow.sweeping.state import lock_of
 from tests.sweeping.conftest import ALL, CONFIG, circuits
 from tests.sweeping.loading import telling
@@ -91,7 +91,7 @@ def test_the_error_for_a_damaged_plan_is_short(tmp_path):
     plan = Plan(
         model="m", reference="r", images="i", layers=None, config=CONFIG, max_images=None, jobs=()
     )
-    agree(tmp_path / "sweep", plan)
+    add_to_plan(tmp_path / "sweep", plan)
     file = tmp_path / "sweep" / PLAN
     stored = json.loads(file.read_text())
     stored["config"]["selection"] = "x" * 9000

@@ -1,4 +1,4 @@
-"""Tables of the circuits of many targets, and queries on them."""
+"""The atlas: tables of the circuits of many targets, and queries on them."""
 
 from neurflow.atlas.query import Atlas
 from neurflow.atlas.questions import (

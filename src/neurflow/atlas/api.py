@@ -1,7 +1,7 @@
-"""Functions on an atlas for the command line and other programs, besides those of ``questions``.
+"""Functions on an atlas for the command line, in addition to those of ``questions``.
 
-* ``opened`` opens the atlas of a sweep, and can rebuild it first.
-* ``records`` turns a table into JSON data.
+* ``opened`` opens the atlas of a sweep, and rebuilds it first on request.
+* ``records`` converts a table to JSON data.
 * ``group_of`` parses ``TARGET:GROUP``.
 """
 
@@ -19,7 +19,7 @@ from neurflow.errors import RequestError
 from neurflow.runtime.progress import Progress
 
 TARGETS = "SELECT circuit, target, images, crops, neurons, groups, edges FROM targets ORDER BY ALL"
-"""the query that lists all targets"""
+"""query of all targets"""
 
 
 def opened(sweep: Path, *, renew: bool = False, progress: Progress | None = None) -> Atlas:

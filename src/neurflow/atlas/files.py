@@ -1,4 +1,4 @@
-"""The files of an atlas: packed files with many circuits, and separate files of new circuits.
+"""The files of an atlas: packed files with many circuits, and separate files for new circuits.
 
 ::
 
@@ -6,14 +6,14 @@
     ├── schema.json              version
     ├── TABLE.parquet            most circuits, packed
     ├── packed.json              the names of these circuits, and when each was added
-    └── new/TABLE/NAME.parquet   a circuit added later, which replaces a packed one of the same name
+    └── new/TABLE/NAME.parquet   a circuit added later; it replaces a packed one of the same name
 
 1. A job adds its circuit as one file per table, without waiting for other jobs. ``targets`` is written
-   last and shows that the other tables are complete.
-2. When a quarter of the circuits are new, all of them are packed, because a thousand files take ten
-   times as long to read as one. So each circuit is packed only a few times, however many are added.
-3. An interruption loses nothing: new files are deleted only after the packed files with their content
-   are listed.
+   last: if it exists, the other tables are complete.
+2. When a quarter of the circuits are new, all circuits are packed, because reading a thousand files
+   takes ten times as long as reading one. Each circuit is thus packed only a few times, however many
+   are added.
+3. An interruption loses nothing: new files are deleted only after ``packed.json`` lists their circuits.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from neurflow.runtime.files import MEBIBYTE, read_json, replacing, subfolder, ti
 from neurflow.runtime.progress import Progress, Silent
 
 PACKED = "packed.json"
-LARGEST = 64 * MEBIBYTE
-"""largest size of ``packed.json`` in bytes"""
+MAX_BYTES = 64 * MEBIBYTE
+"""largest size of ``packed.json``"""
 NEW_SHARE = 0.25
-"""share of new circuits from which on all circuits are packed"""
-TOGETHER = dict.fromkeys(TABLES, 100_000) | {"group_vectors": 512, "thumbnails": 2048}
-"""table → rows of a row group; fewer if rows are large, because a query reads whole row groups"""
+"""share of new circuits at which all circuits are packed"""
+ROW_GROUP = dict.fromkeys(TABLES, 100_000) | {"group_vectors": 512, "thumbnails": 2048}
+"""table → number of rows of a row group; small for large rows, because queries read whole row groups"""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Contents:
     """The circuits of an atlas, and the files that they are in.
 
     Attributes:
-        packed: name of a circuit in the packed files → when it was added, in nanoseconds since 1970;
-            None if it was dropped.
+        packed: name of a circuit in the packed files → time when it was added, in nanoseconds since
+            1970; None if it was removed.
         new: the same for circuits with separate files.
     """
 
@@ -55,29 +55,29 @@ class Contents:
 
     @property
     def entered(self) -> dict[str, int]:
-        """Name → when the circuit was added."""
+        """Name → time when the circuit was added, without circuits that were removed."""
         return {name: at for name, at in {**self.packed, **self.new}.items() if at is not None}
 
     @property
     def worth_packing(self) -> bool:
-        """Whether enough circuits are new."""
+        """Whether enough circuits are new to pack all of them."""
         return bool(self.new) and len(self.new) >= NEW_SHARE * len(self.entered)
 
     @property
     def hidden(self) -> list[str]:
-        """Circuits to skip in the packed files, even if they are packed at this moment."""
+        """Circuits to skip in the packed files: those with separate files, and removed ones."""
         return sorted({*self.new, *(name for name, at in self.packed.items() if at is None)})
 
 
 def contents(atlas: Path) -> Contents:
-    """List the circuits of an atlas. Incomplete packed files count as none, as they can be rebuilt."""
-    # new files first: a circuit is removed from them only after it is listed as packed
+    """List the circuits of an atlas; without the packed ones if a packed file is missing."""
+    # New files come first: a circuit is removed from them only after it is listed as packed.
     new = {}
     for file in (atlas / "new" / "targets").glob("*.parquet"):
-        with contextlib.suppress(FileNotFoundError):  # it was packed in the meantime
+        with contextlib.suppress(FileNotFoundError):  # packed in the meantime
             new[file.stem] = file.stat().st_mtime_ns
     try:
-        listed = read_json(atlas / PACKED, LARGEST, 8 * LARGEST)
+        listed = read_json(atlas / PACKED, MAX_BYTES, 8 * MAX_BYTES)
         packed = {str(name): None if at is None else int(at) for name, at in listed.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         packed = {}
@@ -91,12 +91,12 @@ def packed_file(atlas: Path, table: str) -> Path:
 
 
 def new_file(atlas: Path, table: str, name: str) -> Path:
-    """Return the file of a table with one circuit that was added later."""
+    """Return the file of a table for a circuit that is not packed."""
     return atlas / "new" / table / f"{name}.parquet"
 
 
 def write_new(atlas: Path, name: str, tables: Mapping[str, Any]) -> None:
-    """Add a circuit.
+    """Add a circuit as one file per table.
 
     Args:
         atlas: folder.
@@ -111,29 +111,29 @@ def write_new(atlas: Path, name: str, tables: Mapping[str, Any]) -> None:
 
 def drop(atlas: Path, names: Sequence[str]) -> None:
     """Remove circuits from the atlas."""
-    there = contents(atlas)
+    found = contents(atlas)
     _remove_new(atlas, names)
-    listed = {**there.packed, **dict.fromkeys(names)}
+    listed = {**found.packed, **dict.fromkeys(names)}
     write_atomically(atlas / PACKED, json.dumps(listed).encode())
 
 
 def pack(atlas: Path, *, progress: Progress | None = None) -> None:
-    """Pack all circuits into one file per table, if enough are new. The caller holds the atlas's lock.
+    """Pack all circuits into one file per table if enough are new. The caller must hold the lock.
 
     Raises:
         ResultError: a file is damaged.
-        WorkError: a file cannot be written; nothing is lost.
+        WorkError: a file cannot be written. Nothing is lost.
     """
-    there, progress = contents(atlas), progress or Silent()
-    if not there.worth_packing:
+    found, progress = contents(atlas), progress or Silent()
+    if not found.worth_packing:
         return
     tidy(atlas)
     import pyarrow as pa
 
     progress.start("packing the atlas", len(TABLES))
-    for table in reversed(TABLES):  # targets last: the circuits that it lists are complete
+    for table in reversed(TABLES):  # targets last: circuits that it lists are complete
         try:
-            rows = _together(_batches(atlas, table, there), table)
+            rows = _joined(_batches(atlas, table, found), table)
             _write(packed_file(atlas, table), table, rows)
         except pa.ArrowInvalid as error:
             raise ResultError(
@@ -141,18 +141,18 @@ def pack(atlas: Path, *, progress: Progress | None = None) -> None:
                 "--renew"
             ) from None
         progress.advance()
-    write_atomically(atlas / PACKED, json.dumps(there.entered).encode())
-    _remove_new(atlas, list(there.new))
+    write_atomically(atlas / PACKED, json.dumps(found.entered).encode())
+    _remove_new(atlas, list(found.new))
 
 
 def _remove_new(atlas: Path, names: Sequence[str]) -> None:
-    for table in TABLES:  # targets first: without it the other tables are not read
+    for table in TABLES:  # targets first: circuits that it lacks are not read from the other tables
         for name in names:
             new_file(atlas, table, name).unlink(missing_ok=True)
 
 
 def _write(file: Path, table: str, parts: Iterator[Any]) -> None:
-    """Write a Parquet file with one row group per pyarrow table."""
+    """Write pyarrow tables to a Parquet file, each as one row group."""
     require("atlas")
     import pyarrow.parquet as pq
 
@@ -173,7 +173,7 @@ def _write(file: Path, table: str, parts: Iterator[Any]) -> None:
 
 
 def _by_layer(table: str, rows: Any) -> Iterator[Any]:
-    """Yield rows with vectors layer by layer, so that a query on one layer skips the others."""
+    """Yield rows, those with vectors layer by layer, so that queries on one layer skip the others."""
     if table != "group_vectors":
         yield rows
         return
@@ -182,14 +182,14 @@ def _by_layer(table: str, rows: Any) -> Iterator[Any]:
         yield rows.take(numbers)
 
 
-def _batches(atlas: Path, table: str, there: Contents) -> Iterator[Any]:
-    """Yield all current rows: the packed ones, then the new ones; vectors layer by layer."""
+def _batches(atlas: Path, table: str, found: Contents) -> Iterator[Any]:
+    """Yield all current rows, packed ones first; rows with vectors layer by layer."""
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    all_rows, hidden = ds.scalar(True), pa.array(there.hidden, pa.string())
-    packed = [packed_file(atlas, table)] if there.packed else []
-    new = [new_file(atlas, table, name) for name in sorted(there.new)]
+    all_rows, hidden = ds.scalar(True), pa.array(found.hidden, pa.string())
+    packed = [packed_file(atlas, table)] if found.packed else []
+    new = [new_file(atlas, table, name) for name in sorted(found.new)]
     sources = [
         (ds.dataset([str(file) for file in files], schema=arrow_schema(table)), counts)
         for files, counts in ((packed, ~ds.field("circuit").isin(hidden)), (new, all_rows))
@@ -198,28 +198,28 @@ def _batches(atlas: Path, table: str, there: Contents) -> Iterator[Any]:
     parts = [all_rows]
     if table == "group_vectors":
         layers = [data.to_table(columns=["layer"]).column(0).unique() for data, _ in sources]
-        names = dict.fromkeys(name for found in layers for name in found.to_pylist())
+        names = dict.fromkeys(name for column in layers for name in column.to_pylist())
         parts = [ds.field("layer") == name for name in names]
     for part in parts:
         for data, counts in sources:
-            # little readahead, because rows may be large
+            # a small readahead, because rows may be large
             yield from data.to_batches(
                 filter=part & counts,
-                batch_size=TOGETHER[table],
+                batch_size=ROW_GROUP[table],
                 batch_readahead=1,
                 fragment_readahead=1,
             )
 
 
-def _together(batches: Iterator[Any], table: str) -> Iterator[Any]:
-    """Join batches to tables of at least ``TOGETHER`` rows; the last may have fewer."""
+def _joined(batches: Iterator[Any], table: str) -> Iterator[Any]:
+    """Join batches into tables of at least ``ROW_GROUP`` rows; the last one may have fewer."""
     import pyarrow as pa
 
-    held: list[Any] = []
+    pending: list[Any] = []
     for batch in batches:
-        held.append(batch)
-        if sum(map(len, held)) >= TOGETHER[table]:
-            yield pa.Table.from_batches(held)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held)
+        pending.append(batch)
+        if sum(map(len, pending)) >= ROW_GROUP[table]:
+            yield pa.Table.from_batches(pending)
+            pending = []
+    if pending:
+        yield pa.Table.from_batches(pending)

@@ -1,11 +1,11 @@
-"""A map of classes as points of a plane: classes with similar circuits are close to each other.
+"""A map of classes as points in the plane, with similar circuits close to each other.
 
 1. The distance of two circuits is 1 − their similarity, or 1 if they cannot be compared.
-2. Classical scaling lays the points out. It is exact for few points, and the start for many.
-3. From five classes on, t-SNE keeps neighbours together. A plane cannot keep the distances of many
-   classes that are about equally dissimilar, but it can keep neighbourhoods.
-4. The quality of the map is reported: the share of each class's nearest circuits that are also its
-   nearest points on the map.
+2. The positions are those of classical scaling. With five classes or more they only initialise t-SNE:
+   in the plane, the distances of many about equally dissimilar classes cannot be preserved, but their
+   neighbourhoods can.
+3. The quality of the map is the share of each class's most similar circuits that are also its nearest
+   points on the map.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 from neurflow.runtime.extras import require
 
 PERPLEXITY = 30
-"""largest perplexity of t-SNE; a third of the other classes if that is less"""
+"""perplexity of t-SNE; at most a third of the number of other classes"""
 NEIGHBOURS = 5
-"""number of nearest circuits of a class by which the map is judged"""
+"""number of most similar circuits of a class that measure the quality of the map"""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Plane:
     """Points of a map.
 
     Attributes:
-        points: ``[circuit, 2]``, centred, the largest coordinate 1.
-        kept: share of the ``neighbours`` nearest circuits that are among as many nearest points, on
-            average; None for fewer than four circuits.
-        neighbours: number of nearest circuits that were compared.
+        points: ``[circuit, 2]`` coordinates, centred, the largest of them 1.
+        kept: share of a circuit's ``neighbours`` most similar circuits that are among as many nearest
+            points, on average; None for fewer than four circuits.
+        neighbours: number of most similar circuits that were compared.
     """
 
     points: np.ndarray
@@ -39,7 +39,7 @@ class Plane:
 
 
 def plane(similarity_matrix: np.ndarray) -> Plane:
-    """Make the map of ``[circuit, circuit]`` similarities from 0 to 1; NaN if not comparable.
+    """Return the map of ``[circuit, circuit]`` similarities, from 0 to 1, or NaN if not comparable.
 
     Raises:
         RequestError: scikit-learn is not installed.
@@ -47,16 +47,18 @@ def plane(similarity_matrix: np.ndarray) -> Plane:
     count = len(similarity_matrix)
     distances = 1 - np.nan_to_num(similarity_matrix, nan=0.0).astype(float)
     np.fill_diagonal(distances, 0)
-    points = _scaled(distances)
+    points = _classical_scaling(distances)
     if count > 4:
-        points = _neighbourly(distances, points)
+        points = _tsne(distances, points)
     points = points - (points.max(axis=0) + points.min(axis=0)) / 2 if count else points
     largest = np.abs(points).max() if count else 0
     k = min(NEIGHBOURS, count - 2)
-    return Plane(points / largest if largest else points, _kept(distances, points, k), max(k, 0))
+    return Plane(
+        points / largest if largest else points, _share_kept(distances, points, k), max(k, 0)
+    )
 
 
-def _scaled(distances: np.ndarray) -> np.ndarray:
+def _classical_scaling(distances: np.ndarray) -> np.ndarray:
     """Return ``[circuit, 2]`` coordinates by classical scaling of the distances."""
     count = len(distances)
     if count < 2:
@@ -64,11 +66,11 @@ def _scaled(distances: np.ndarray) -> np.ndarray:
     centre = np.eye(count) - 1 / count
     values, vectors = np.linalg.eigh(-centre @ distances**2 @ centre / 2)
     axes = vectors[:, [-1, -2]] * np.sqrt(values[[-1, -2]].clip(0))
-    signs = np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # the sign is arbitrary: fix it
+    signs = np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # fixes the arbitrary sign
     return np.asarray(axes * np.where(signs == 0, 1, signs))
 
 
-def _neighbourly(distances: np.ndarray, start: np.ndarray) -> np.ndarray:
+def _tsne(distances: np.ndarray, start: np.ndarray) -> np.ndarray:
     require("atlas")
     from sklearn.manifold import TSNE
 
@@ -82,14 +84,14 @@ def _neighbourly(distances: np.ndarray, start: np.ndarray) -> np.ndarray:
     return np.asarray(layout.fit_transform(distances), dtype=float)
 
 
-def _kept(distances: np.ndarray, points: np.ndarray, k: int) -> float | None:
+def _share_kept(distances: np.ndarray, points: np.ndarray, k: int) -> float | None:
     if k < 2:
         return None
-    drawn = np.linalg.norm(points[:, None] - points[None], axis=2)
+    on_map = np.linalg.norm(points[:, None] - points[None], axis=2)
 
     def nearest(of: np.ndarray) -> np.ndarray:
         away = of + np.diag(np.full(len(of), np.inf))
         return np.argsort(away, axis=1, kind="stable")[:, :k]
 
-    pairs = zip(nearest(distances), nearest(drawn), strict=True)
+    pairs = zip(nearest(distances), nearest(on_map), strict=True)
     return float(np.mean([len(set(a) & set(b)) / k for a, b in pairs]))

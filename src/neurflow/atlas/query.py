@@ -1,10 +1,9 @@
-"""SQL queries on an atlas, through DuckDB: one view per table; nothing else can be read or written.
+"""SQL queries on an atlas, through DuckDB: one view per table, and no access to anything else.
 
-The connection is in memory. After the views are made, external access is locked: an untrusted query can
+The database is in memory. After the views are made, external access is locked: an untrusted query can
 read the files of the atlas but no others, cannot load extensions, and cannot change these settings.
-Only SELECT is accepted, so nothing is written. Opening an atlas does not write to it either. Circuits
-that it lacks, or that were labelled, edited or measured since, are added in a temporary folder of this
-reader.
+Only SELECT is accepted, so nothing is written. Opening an atlas does not modify it either. Circuits
+that it lacks, or that were labelled, edited or measured since, are added to a temporary atlas.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import pandas as pd
 
 from neurflow.atlas.files import Contents, contents, new_file, packed_file
 from neurflow.atlas.schema import TABLES, VERSION
-from neurflow.atlas.tables import enter_newer, version_of
+from neurflow.atlas.tables import add_newer, version_of
 from neurflow.errors import MissingResult, RequestError, ResultError
 from neurflow.runtime.extras import require
 from neurflow.runtime.progress import Progress, Silent
@@ -40,7 +39,7 @@ class Atlas:
         progress: receives notes on damaged circuits and on circuits that are newer than the atlas.
 
     Circuits that are newer than the atlas are read one by one; ``renew`` adds them permanently. Later
-    changes are seen only by a new ``Atlas``.
+    changes are not seen: open a new ``Atlas``.
 
     Raises:
         ResultError: there is no atlas, or it is damaged.
@@ -53,7 +52,7 @@ class Atlas:
         self.folder = Path(folder) / "atlas"
         self._scratch = Path(tempfile.mkdtemp(prefix="neurflow-"))
         self._end = weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
-        self._newer = enter_newer(Path(folder), self._scratch / "atlas", progress or Silent())
+        self._newer = add_newer(Path(folder), self._scratch / "atlas", progress or Silent())
         self._memory = memory
         self._connect()
 
@@ -80,17 +79,19 @@ class Atlas:
         def answer() -> Any:
             statements = self._connection.extract_statements(sql)
             if [each.type for each in statements] != [duckdb.StatementType.SELECT]:
-                raise RequestError("An atlas accepts a single SELECT statement.")
+                raise RequestError("An atlas accepts only one statement, which must be a SELECT.")
             return getattr(self._connection.sql(sql, params=parameters), form)()
 
         try:
             try:
                 return answer()
-            except duckdb.IOException:  # another process packed the files in the meantime
+            except duckdb.IOException:  # another process has packed the files
                 self._connect()
                 return answer()
         except duckdb.Error as error:
-            raise RequestError(f"The query cannot be answered: {error}") from None
+            raise RequestError(
+                f"The query failed: {error}\nThe tables are {', '.join(TABLES)}."
+            ) from None
 
     def vectors(
         self, sql: str, parameters: Any = None
@@ -105,7 +106,7 @@ class Atlas:
             Layer, the other columns of its rows, and ``[row, feature]``, which is read-only.
 
         Raises:
-            RequestError: as for ``query``, or a layer has vectors of several lengths.
+            RequestError: as for ``query``; or the vectors of a layer differ in length.
         """
         found = self._run(sql, parameters, "to_arrow_table")
         rows = found.drop_columns(["vector"]).to_pandas()
@@ -115,8 +116,8 @@ class Atlas:
             layer, part = str(rows.layer.iloc[begin]), vectors.slice(begin, end - begin)
             if len(part.value_lengths().unique()) > 1:
                 raise RequestError(
-                    f"Layer {layer!r} has vectors of several lengths: the layer below it is not the "
-                    "same in all circuits."
+                    f"The vectors of layer {layer!r} differ in length, because the layer below it is "
+                    "not the same in all circuits. Find all circuits with the same --layers."
                 )
             matrix = part.flatten().to_numpy().reshape(len(part), -1)
             yield layer, rows.iloc[begin:end].reset_index(drop=True), matrix
@@ -160,28 +161,28 @@ def _connect(
 def _make_views(
     connection: DuckDBPyConnection, atlas: Path, fresh: Path, newer: Collection[str]
 ) -> None:
-    there = contents(atlas) if version_of(atlas) == VERSION else Contents({}, {})
+    found = contents(atlas) if version_of(atlas) == VERSION else Contents({}, {})
     entered = sorted(contents(fresh).new)
     for table in TABLES:
-        rows = _rows(atlas, table, there, newer)
+        rows = _current_rows(atlas, table, found, newer)
         if entered:
-            rows.append(_of_files(new_file(fresh, table, name) for name in entered))
+            rows.append(_read_files(new_file(fresh, table, name) for name in entered))
         connection.execute(f"CREATE OR REPLACE VIEW {table} AS {' UNION ALL '.join(rows)}")
 
 
-def _rows(atlas: Path, table: str, there: Contents, newer: Collection[str]) -> list[str]:
-    """Return SQL of all current rows of a table, without circuits that are newer than the atlas."""
+def _current_rows(atlas: Path, table: str, found: Contents, newer: Collection[str]) -> list[str]:
+    """Return SQL for all current rows of a table, without circuits that are newer than the atlas."""
     parts = []
-    if there.packed:
-        hidden = ", ".join(map(_quoted, sorted({*there.hidden, *newer})))
+    if found.packed:
+        hidden = ", ".join(map(_quoted, sorted({*found.hidden, *newer})))
         which = f" WHERE circuit NOT IN ({hidden})" if hidden else ""
         parts.append(f"FROM read_parquet({_quoted(packed_file(atlas, table))}){which}")
-    if new := sorted(there.new.keys() - set(newer)):
-        parts.append(_of_files(new_file(atlas, table, name) for name in new))
+    if new := sorted(found.new.keys() - set(newer)):
+        parts.append(_read_files(new_file(atlas, table, name) for name in new))
     return parts
 
 
-def _of_files(files: Iterable[Path]) -> str:
+def _read_files(files: Iterable[Path]) -> str:
     return f"FROM read_parquet([{', '.join(map(_quoted, files))}])"
 
 
@@ -195,9 +196,9 @@ def _check(atlas: Path) -> None:
         return
     if found == VERSION or not atlas.is_dir():
         raise MissingResult(
-            f"{atlas.parent} has no atlas yet. neurflow sweep run makes it with the first circuit."
+            f"{atlas.parent} has no atlas yet. It is made with the first circuit: neurflow sweep run"
         )
     raise ResultError(
-        f"{atlas} is {'damaged' if found is None else f'of schema version {found}'}, and the "
-        f"circuits to rebuild it from are missing; this neurflow reads version {VERSION}."
+        f"{atlas} is {'damaged' if found is None else f'of schema version {found}'}, and has no "
+        f"circuits to rebuild it from. This neurflow reads version {VERSION}: run the sweep again."
     )

@@ -2,12 +2,12 @@
 
 * ``shared_groups``: groups that several circuits share, by neurons or by crops.
 * ``like_group``: the groups of all other circuits that are most similar to one.
-* ``serving``: neurons, by the number of circuits that they serve.
+* ``serving``: neurons, by the number of circuits that contain them.
 * ``nearest`` and ``similarities``: circuits, by the core neurons that they share.
 * ``changed``: two sweeps of the same targets, circuit by circuit.
-* ``shortcut_candidates``: groups whose crops lie at the same place of their pictures.
+* ``shortcut_candidates``: groups whose crops lie at the same place in their pictures.
 
-``similarity`` defines the similarities. A circuit is given by its own name or by that of its target.
+``similarity`` defines the similarities. A circuit is given by its name or by that of its target.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from neurflow.atlas.similarity import By, circuit_similarity, group_similarity
 from neurflow.errors import RequestError, near
 
 SAME: dict[By, float] = {"neurons": 0.3, "crops": 0.5}
-"""least similarity of groups that count as the same"""
-FEWEST_PICTURES = 5
-"""least number of pictures that a statement on the place of a group's crops needs"""
+"""smallest similarity of groups that count as the same"""
+MIN_PICTURES = 5
+"""smallest number of pictures of a shortcut candidate"""
 
 
 def circuit_named(atlas: Atlas, name: str) -> str:
-    """Return the name of the circuit that has this name, or whose target has it.
+    """Return the name of the circuit that has a name, or whose target has it.
 
     Raises:
         RequestError: there is no such circuit, or there are several.
@@ -40,7 +40,7 @@ def circuit_named(atlas: Atlas, name: str) -> str:
         return str(found.circuit.iloc[0])
     if len(found) > 1:
         raise RequestError(
-            f"{name!r} is the target of {', '.join(found.circuit)}. Give one of these names."
+            f"Several circuits have the target {name!r}. Give one of {', '.join(found.circuit)}."
         )
     known = [*targets.target, *targets.circuit]
     raise RequestError(f"The atlas has no circuit {name!r}.{near(name, known)}")
@@ -54,15 +54,14 @@ def shared_groups(
     by: By = "neurons",
     least: float | None = None,
 ) -> pd.DataFrame:
-    """Return groups that the first circuit shares with each of the others, and with none of
-    ``without``.
+    """Return groups that the first circuit shares with all others, but with none of ``without``.
 
     Args:
         atlas: atlas of the circuits.
         names: at least two circuits or targets.
         without: circuits that must not have such a group.
-        by: compare groups by their neurons, or by how similar their crops are to the network.
-        least: least similarity of groups that count as the same; default is ``SAME[by]``.
+        by: compare groups by their neurons, or by the network's activations on their crops.
+        least: smallest similarity of groups that count as the same; default is ``SAME[by]``.
 
     Returns:
         ``layer, group`` of the first circuit, its ``label``, and for each other circuit its most
@@ -73,7 +72,7 @@ def shared_groups(
     """
     first, *others = [circuit_named(atlas, name) for name in names]
     if not others:
-        raise RequestError("Give at least two circuits that share a group.")
+        raise RequestError("Shared groups need at least two circuits. Give two or more.")
     excluded = [circuit_named(atlas, name) for name in without]
     pairs = group_similarity(atlas, first, [*others, *excluded], by)
     pairs = pairs[pairs.similarity >= (SAME[by] if least is None else least)]
@@ -122,7 +121,7 @@ def _labelled(atlas: Atlas, circuit: str, groups: pd.DataFrame) -> pd.DataFrame:
 
 
 def serving(atlas: Atlas, count: int = 20) -> pd.DataFrame:
-    """Return neurons by the number of circuits that they serve, with their mean number of meanings."""
+    """Return the neurons that most circuits contain, with their mean number of meanings."""
     return atlas.query(
         """
         SELECT n.layer, n.neuron, count(*) AS circuits, avg(n.semantic_groups) AS meanings,
@@ -134,7 +133,7 @@ def serving(atlas: Atlas, count: int = 20) -> pd.DataFrame:
 
 
 def similarities(atlas: Atlas) -> pd.DataFrame:
-    """Return ``first, second, similarity`` of every pair of circuits; most similar first."""
+    """Return ``first, second, similarity`` of all pairs of circuits; most similar first."""
     known, similarity_matrix = circuit_similarity(atlas)
     (a, b), names = np.triu_indices(len(known), 1), np.array(known, dtype=object)
     found = pd.DataFrame(
@@ -158,10 +157,11 @@ def nearest(atlas: Atlas, name: str, count: int = 10) -> pd.DataFrame:
 
 
 def changed(before: Atlas, after: Atlas) -> pd.DataFrame:
-    """Return the core neurons of each circuit in two sweeps, and how many are the same.
+    """Compare the core neurons of each circuit in two sweeps.
 
     Returns:
-        ``circuit, layer, before, after, common, jaccard``; most changed circuit first.
+        ``circuit, layer, before, after, common, jaccard``, where the first three figures are numbers of
+        neurons; most changed circuit first.
     """
     query = "SELECT circuit, layer, neuron FROM neurons"
     old, new = before.query(query), after.query(query)
@@ -169,8 +169,8 @@ def changed(before: Atlas, after: Atlas) -> pd.DataFrame:
     keys = ["circuit", "layer"]
     sizes = [frame.groupby(keys).size() for frame in (old, new, both)]
     found = pd.concat(sizes, axis=1, keys=["before", "after", "common"]).fillna(0).astype(int)
-    there = set(old.circuit) & set(new.circuit)
-    found = found[found.index.get_level_values("circuit").isin(there)]
+    common = set(old.circuit) & set(new.circuit)
+    found = found[found.index.get_level_values("circuit").isin(common)]
     found["jaccard"] = found.common / (found.before + found.after - found.common)
     order = found.groupby("circuit").jaccard.transform("mean")
     return (
@@ -179,12 +179,12 @@ def changed(before: Atlas, after: Atlas) -> pd.DataFrame:
 
 
 def shortcut_candidates(atlas: Atlas, count: int = 20) -> pd.DataFrame:
-    """Return groups whose crops lie at the same place of their pictures, which is rare for objects.
+    """Return groups whose crops lie at the same place in their pictures, which is rare for objects.
 
     ``spread`` is the root mean square distance of the crops' centres from their mean, divided by the
-    median of the layer's groups: 1 is average, and 0 means always the same place. ``weight`` is the sum
-    of the group's absolute weights to groups above. This signal needs neither the model nor further
-    pictures; ``neurflow audit`` has the others.
+    median of the layer's groups: 1 is average, and 0 means that the place is always the same.
+    ``weight`` is the sum of the group's absolute weights to groups above. This signal needs neither the
+    model nor further pictures; ``neurflow audit`` computes further signals.
     """
     return atlas.query(
         """
@@ -194,5 +194,5 @@ def shortcut_candidates(atlas: Atlas, count: int = 20) -> pd.DataFrame:
         FROM groups g JOIN usual USING (circuit, layer) JOIN targets t USING (circuit)
         WHERE pictures >= ? AND usual > 0 AND g.layer <> t.layer
         ORDER BY spread / usual, weight DESC, circuit, "group" LIMIT ?""",
-        [FEWEST_PICTURES, count],
+        [MIN_PICTURES, count],
     )

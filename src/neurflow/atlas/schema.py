@@ -1,7 +1,7 @@
-"""The tables of an atlas: columns, types and version; documented in ``docs/sweeps.md``.
+"""The tables of an atlas: columns, types and version. They are documented in ``docs/sweeps.md``.
 
 The first column of every table is ``circuit``, the name of the job. Every file of a table has exactly
-these columns and types; values that are unknown for its circuit are null.
+these columns and types. Unknown values are null.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 VERSION = 6
 VECTOR = "vector"
-"""name of the type "list of float32"; other types have pyarrow's names"""
+"""the type "list of float32"; other types have the names that pyarrow uses"""
 
 TABLES: dict[str, dict[str, str]] = {
     "targets": {

@@ -3,8 +3,9 @@
 * Two circuits: the Jaccard index of their core neurons in a layer, averaged over the common layers.
 * Two groups of a layer, by neurons: the Jaccard index of their neurons.
 * Two groups of a layer, by crops: the cosine of their vectors, which are the mean activations of the
-  layer below on their crops. Activations are positive and similar to each other, so the mean over all
-  groups of the layer in the atlas is subtracted first. Two average groups then have similarity 0.
+  layer below on their crops. The mean over all groups of the layer in the atlas is subtracted first,
+  because activations are positive and therefore similar. Unrelated groups then have a similarity of
+  about 0.
 """
 
 from __future__ import annotations
@@ -29,21 +30,23 @@ def circuit_similarity(atlas: Atlas, of: str | None = None) -> tuple[list[str], 
         of: compare only this circuit with all; None compares every pair.
 
     Returns:
-        Names of all circuits, and ``[circuit, circuit]`` (``[1, circuit]`` of one) similarities from 0
-        to 1; NaN if two circuits have no layer in common.
+        Names of all circuits, and similarities ``[circuit, circuit]`` (``[1, circuit]`` for a single
+        one) from 0 to 1; NaN if two circuits have no layer in common.
     """
     names = atlas.query("SELECT circuit FROM targets ORDER BY circuit").circuit.tolist()
     place = {name: number for number, name in enumerate(names)}
     asked = [place[of]] if of is not None else list(range(len(names)))
     total = np.zeros((len(asked), len(names)), dtype=np.float32)
     layers = np.zeros_like(total)
-    neurons = atlas.query(  # as numbers: a million names would take longer than everything else
-        """WITH t AS (SELECT circuit, layer, row_number() OVER (ORDER BY circuit) - 1 AS place
+    neurons = (
+        atlas.query(  # as numbers, because a million names would take longer than all the rest
+            """WITH t AS (SELECT circuit, layer, row_number() OVER (ORDER BY circuit) - 1 AS place
                       FROM targets),
                 l AS (SELECT DISTINCT layer, dense_rank() OVER (ORDER BY layer) AS number FROM layers)
            SELECT l.number AS layer, t.place, n.neuron
            FROM neurons n JOIN t USING (circuit) JOIN l ON l.layer = n.layer
            WHERE n.layer <> t.layer"""
+        )
     )
     for numbers in neurons.groupby("layer").indices.values():
         there, row = np.unique(neurons.place.to_numpy()[numbers], return_inverse=True)
@@ -64,8 +67,7 @@ def circuit_similarity(atlas: Atlas, of: str | None = None) -> tuple[list[str], 
 def group_similarity(
     atlas: Atlas, first: str, others: Sequence[str] | None, by: By, group: str | None = None
 ) -> pd.DataFrame:
-    """Return ``layer, group, circuit, match, similarity`` of a circuit's groups and those of other
-    circuits.
+    """Return ``layer, group, circuit, match, similarity`` of the groups of one circuit and of others.
 
     Args:
         atlas: atlas of the circuits.
@@ -75,7 +77,7 @@ def group_similarity(
         group: compare only this group of the first circuit.
 
     Returns:
-        Every pair of groups of one layer with a similarity above 0, except in the targets' layers.
+        All pairs of groups of one layer with a similarity above 0, without the layers of the targets.
     """
     describe = _by_neurons if by == "neurons" else _by_crops
     wanted = None if others is None else [first, *others]
@@ -106,16 +108,15 @@ def group_similarity(
 def nearest_groups(
     atlas: Atlas, near: Mapping[str, Sequence[str]], by: By, least: float
 ) -> pd.DataFrame:
-    """Return ``circuit, other, layer, group, match, similarity`` of each group's best match in other
-    circuits.
+    """Return ``circuit, other, layer, group, match, similarity`` of each group's best matches.
 
-    One layer of all circuits is held in memory at a time.
+    The memory holds one layer of all circuits at a time.
 
     Args:
         atlas: atlas of the circuits.
         near: circuit → other circuits to compare it with.
         by: neurons or crops.
-        least: least similarity of a match.
+        least: smallest similarity of a match.
     """
     layers = atlas.query(
         "SELECT DISTINCT g.layer FROM layers g JOIN targets t USING (circuit) WHERE g.layer <> t.layer"
@@ -137,7 +138,7 @@ def nearest_groups(
 
 
 def _similarity(x: np.ndarray, y: np.ndarray, by: By) -> np.ndarray:
-    """Return ``[row of x, row of y]``: Jaccard indices of sets, cosines of vectors of length 1."""
+    """Return ``[row of x, row of y]``: Jaccard indices of sets, or cosines of unit vectors."""
     found = x @ y.T
     return found if by == "crops" else found / (x.sum(1)[:, None] + y.sum(1)[None] - found)
 
@@ -147,11 +148,11 @@ _Described = Iterator[tuple[str, pd.DataFrame, np.ndarray]]
 
 
 def _inner(circuits: list[str] | None, layer: str | None) -> tuple[str, dict[str, Any]]:
-    """Return the SQL after a table ``g`` that selects inner layers and circuits, and its parameters."""
+    """Return SQL that selects circuits and layers below the target from ``g``, and its parameters."""
     sql, parameters = "JOIN targets t USING (circuit) WHERE g.layer <> t.layer", dict[str, Any]()
     if circuits is not None:
         sql, parameters = f"{sql} AND list_contains($circuits, circuit)", {"circuits": circuits}
-    if layer is not None:  # as a plain condition, so that other layers are not read
+    if layer is not None:  # a plain condition, with which other layers are not read
         sql, parameters = f"{sql} AND g.layer = $layer", {**parameters, "layer": layer}
     return sql, parameters
 
@@ -175,7 +176,7 @@ def _by_neurons(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> 
 
 
 def _by_crops(atlas: Atlas, circuits: list[str] | None, layer: str | None) -> _Described:
-    """Yield groups as their vectors, centred and of length 1."""
+    """Yield groups as their centred vectors, scaled to unit length."""
     of_layer, parameters = _inner(None, layer)
     means = atlas.vectors(
         f"SELECT g.layer, g.groups, g.vector FROM layers g {of_layer} ORDER BY g.layer, circuit",

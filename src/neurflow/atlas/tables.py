@@ -1,22 +1,22 @@
-"""The tables of an atlas, which are written when a circuit is found.
+"""The tables of an atlas; rows are added when a circuit is found.
 
 | table | a row is |
 | --- | --- |
 | ``targets`` | a circuit: its target, sizes, model |
 | ``layers`` | a layer of a circuit, with the mean of its groups' vectors |
 | ``neurons`` | a neuron of a circuit |
-| ``semantic_groups`` | a meaning of a neuron, with the group that holds it |
+| ``semantic_groups`` | a meaning of a neuron, with the group that it belongs to |
 | ``groups`` | a group: the place of its crops in their pictures, and its weight to groups above |
-| ``neuron_edges`` | weight of a core neuron for a meaning |
-| ``group_edges`` | weight between groups |
-| ``group_crops`` | an exemplar of a group: picture and box |
+| ``neuron_edges`` | the weight of a core neuron for a meaning |
+| ``group_edges`` | the weight between two groups |
+| ``group_crops`` | a crop of a group: picture and box |
 | ``group_vectors`` | a group's mean concept vector: activations of the layer below on its crops |
-| ``thumbnails`` | a group's first crops as WebP |
+| ``thumbnails`` | one of a group's first crops, as WebP |
 | ``labels`` | a group's label, and its author |
 | ``evidence`` | a measured value of a group or its label, with its interval |
 
-``files`` defines the files; ``schema.json`` has the version. Everything can be rebuilt from
-``DIR/circuits`` (``renew``), so nothing needs repair.
+``files`` defines the files, and ``schema.json`` has the version. Everything can be rebuilt from
+``DIR/circuits`` (``renew``).
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ from neurflow.stats import Interval
 
 SCHEMA = "schema.json"
 SHOWN = 3
-"""number of crops of a group that are stored as pictures"""
-MANTISSA = 0xFFFFE000
-"""bits of a float32 that vectors keep: eleven of precision, which halves the compressed size"""
+"""number of crops of a group that are stored as thumbnails"""
+MANTISSA_MASK = 0xFFFFE000
+"""bits of a float32 that are kept: 11 bits of precision, which halves the compressed size"""
 
 
 def frames_of(name: str, circuit: Circuit) -> dict[str, pd.DataFrame]:
     """Return all tables of one circuit, with the columns of ``TABLES``."""
-    plain, acting = circuit.to_frames(), defaultdict[str, float](float)
+    plain, outgoing = circuit.to_frames(), defaultdict[str, float](float)
     for edge in circuit.edges:
-        acting[edge.lower] += abs(edge.weight)
+        outgoing[edge.lower] += abs(edge.weight)
     rows = {
         "targets": [_target(circuit)],
         "layers": [
@@ -67,26 +67,26 @@ def frames_of(name: str, circuit: Circuit) -> dict[str, pd.DataFrame]:
             for place, layer in enumerate(circuit.layers)
         ],
         "groups": [
-            (group.id, layer.name, *_place(group), acting[group.id])
-            for layer, group in _all(circuit)
+            (group.id, layer.name, *_place(group), outgoing[group.id])
+            for layer, group in _groups(circuit)
         ],
         "group_crops": [
             (group.id, place, circuit.images[crop.image].name, *crop.box)
-            for _, group in _all(circuit)
+            for _, group in _groups(circuit)
             for place, crop in enumerate(group.crops)
         ],
         "group_vectors": [
             (group.id, layer.name, shortened(_vector(layer, group)))
-            for layer, group in _all(circuit)
+            for layer, group in _groups(circuit)
         ],
         "thumbnails": [
             (group.id, place, circuit.thumbnails[crop])
-            for _, group in _all(circuit)
+            for _, group in _groups(circuit)
             for place, crop in enumerate(group.crops[:SHOWN])
             if crop in circuit.thumbnails
         ],
-        "labels": [row for _, group in _all(circuit) for row in _label(group)],
-        "evidence": [(group.id, *row) for _, group in _all(circuit) for row in _figures(group)],
+        "labels": [row for _, group in _groups(circuit) for row in _label(group)],
+        "evidence": [(group.id, *row) for _, group in _groups(circuit) for row in _figures(group)],
     }
     made = {table: pd.DataFrame(rows[table], columns=list(TABLES[table])) for table in rows}
     found = {table: (plain | made)[table] for table in TABLES}
@@ -95,7 +95,7 @@ def frames_of(name: str, circuit: Circuit) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _all(circuit: Circuit) -> Iterator[tuple[CircuitLayer, NeuronGroup]]:
+def _groups(circuit: Circuit) -> Iterator[tuple[CircuitLayer, NeuronGroup]]:
     return ((layer, group) for layer in circuit.layers for group in layer.groups)
 
 
@@ -117,7 +117,7 @@ def _target(circuit: Circuit) -> tuple[Any, ...]:
 
 
 def _place(group: NeuronGroup) -> tuple[Any, ...]:
-    """Return sizes, the mean centre of the crops, and their root mean square distance from it."""
+    """Return a group's sizes, the mean centre of its crops, and their RMS distance from it."""
     boxes = np.array([crop.box for crop in group.crops], dtype=float).reshape(-1, 4)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     x, y = centres.mean(axis=0)
@@ -132,15 +132,15 @@ def _place(group: NeuronGroup) -> tuple[Any, ...]:
 
 
 def _vector(layer: CircuitLayer, group: NeuronGroup) -> np.ndarray:
-    """Return ``[neuron of the layer below]`` mean concept vector of a group's members."""
+    """Return ``[neuron of the layer below]``: the mean concept vector of a group's members."""
     parts = [layer.neurons[a].semantic_groups[i].concept_vector for a, i in group.members]
     return np.asarray(np.mean(parts, axis=0, dtype=np.float32))
 
 
 def shortened(vector: np.ndarray) -> np.ndarray:
-    """Return a float32 vector with three significant digits."""
+    """Return a float32 vector rounded towards 0, to three significant digits."""
     bits = np.ascontiguousarray(vector, dtype=np.float32).view(np.uint32)
-    return (bits & np.uint32(MANTISSA)).view(np.float32)
+    return (bits & np.uint32(MANTISSA_MASK)).view(np.float32)
 
 
 def _label(group: NeuronGroup) -> Iterator[tuple[Any, ...]]:
@@ -179,7 +179,7 @@ def _figures(group: NeuronGroup) -> Iterator[tuple[str, float, float, float]]:
     yield from ((name, *found) for name, found in known.items() if found is not None)
 
 
-def keep_tables(atlas: Path, name: str, circuit: Circuit) -> None:
+def add_circuit(atlas: Path, name: str, circuit: Circuit) -> None:
     """Add a circuit to the atlas, or replace it.
 
     Raises:
@@ -189,7 +189,7 @@ def keep_tables(atlas: Path, name: str, circuit: Circuit) -> None:
 
 
 def write_tables(atlas: Path, name: str, frames: Mapping[str, pd.DataFrame]) -> None:
-    """Write one circuit's tables."""
+    """Write the tables of one circuit."""
     require("atlas")
     import pyarrow as pa
 
@@ -215,7 +215,7 @@ def up_to_date(atlas: Path) -> set[str]:
 
 
 def version_of(atlas: Path) -> int | None:
-    """Schema version of an atlas; None if there is no atlas, or if it is damaged."""
+    """Return the schema version of an atlas; None if there is no atlas or it is damaged."""
     try:
         return int(read_json(atlas / SCHEMA)["schema_version"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -223,12 +223,12 @@ def version_of(atlas: Path) -> int | None:
 
 
 def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None = None) -> None:
-    """Add circuits that the atlas lacks or that were labelled, edited or measured since.
+    """Add circuits that the atlas lacks, or that were labelled, edited or measured since.
 
     Args:
         sweep: folder of the sweep.
-        whole: whether to delete the atlas and add all circuits again. This is always done if the atlas
-            has another version.
+        whole: whether the atlas is deleted and all circuits are added again. An atlas of another
+            version is always rebuilt in this way.
         progress: receives steps, and notes on damaged circuits, which are left out.
 
     Raises:
@@ -239,7 +239,9 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
     atlas = sweep / "atlas"
     folders = [file.parent for file in (sweep / "circuits").glob("*/circuit.json")]
     if not folders:
-        raise MissingResult(f"{sweep} has no circuits for an atlas. Find some: neurflow sweep run")
+        raise MissingResult(
+            f"{sweep} has no circuits for an atlas. Find them first: neurflow sweep run"
+        )
     if not whole and _is_fresh(atlas, folders):
         return
     subfolder(sweep, atlas.name)
@@ -248,14 +250,14 @@ def renew(sweep: str | Path, *, whole: bool = False, progress: Progress | None =
             for old in atlas.iterdir():
                 plain = old.is_dir() and not old.is_symlink()
                 shutil.rmtree(old) if plain else old.unlink()
-        there = up_to_date(atlas)
-        missing = [folder for folder in sorted(folders) if folder.name not in there]
-        if damaged := _enter(missing, atlas, progress):
+        current = up_to_date(atlas)
+        missing = [folder for folder in sorted(folders) if folder.name not in current]
+        if damaged := _add(missing, atlas, progress):
             drop(atlas, damaged)
         pack(atlas, progress=progress)
 
 
-def enter_newer(sweep: Path, atlas: Path, progress: Progress) -> frozenset[str]:
+def add_newer(sweep: Path, atlas: Path, progress: Progress) -> frozenset[str]:
     """Add the circuits that the atlas of a sweep lacks, or that have changed since, to another atlas.
 
     Returns:
@@ -265,39 +267,39 @@ def enter_newer(sweep: Path, atlas: Path, progress: Progress) -> frozenset[str]:
         ResultError: all of them are damaged, and the sweep's own atlas is empty.
     """
     own = sweep / "atlas"
-    there = up_to_date(own) if version_of(own) == VERSION else set()
+    current = up_to_date(own) if version_of(own) == VERSION else set()
     folders = [file.parent for file in (sweep / "circuits").glob("*/circuit.json")]
-    newer = sorted(folder for folder in folders if folder.name not in there)
+    newer = sorted(folder for folder in folders if folder.name not in current)
     if not newer:
         return frozenset()
     progress.note(
         f"{len(newer)} of {len(folders)} circuits are newer than the atlas and are read one by one. "
         f"Add them permanently: neurflow atlas query {sweep} --renew"
     )
-    _enter(newer, atlas, progress)
-    if not (there or contents(atlas).new):
+    _add(newer, atlas, progress)
+    if not (current or contents(atlas).new):
         raise ResultError(
             f"All circuits of {sweep} are damaged. Find them again: neurflow sweep run"
         )
     return frozenset(folder.name for folder in newer)
 
 
-def _enter(folders: Sequence[Path], atlas: Path, progress: Progress) -> list[str]:
-    """Add circuits; return the names of damaged ones, which are noted and left out."""
+def _add(folders: Sequence[Path], atlas: Path, progress: Progress) -> list[str]:
+    """Add circuits; return the names of damaged ones, which are reported and left out."""
     damaged = []
     progress.start("atlas", len(folders))
     for folder in folders:
         try:
-            keep_tables(atlas, folder.name, load_circuit(folder))
+            add_circuit(atlas, folder.name, load_circuit(folder))
         except ResultError as error:
             damaged.append(folder.name)
-            progress.note(f"{folder.name} is left out: {error}")
+            progress.note(f"{folder.name} is left out of the atlas: {error}")
         progress.advance()
     return damaged
 
 
 def _is_fresh(atlas: Path, folders: Sequence[Path]) -> bool:
-    """Return whether there is nothing to do, or only packing in a folder that is not writable."""
+    """Return whether nothing is to do, or only packing in a folder that is not writable."""
     if version_of(atlas) != VERSION or not {f.name for f in folders} <= up_to_date(atlas):
         return False
     return not contents(atlas).worth_packing or not os.access(atlas, os.W_OK)

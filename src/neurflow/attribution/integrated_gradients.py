@@ -56,7 +56,7 @@ work
 """
 CHUNK_ELEMENTS = 1_250_000
 """number of frontier values to process at once, which fit into the cache of a CPU"""
-GPU_CHUNK_ELEMENTS = 40_000_000
+GPU_CHUNK_ELEMENTS = 80_000_000
 """the same on a GPU, which is idle with small chunks"""
 
 

@@ -58,7 +58,9 @@ def read_edits(file: str | Path) -> Edits:
     """Read edits from an exported file; raise ``RequestError`` if it is missing or damaged."""
     file = Path(file)
     if not file.exists():
-        raise RequestError(f"There is no file {file}.")
+        raise RequestError(
+            f"There is no file {file}. Write one with: neurflow edit RUN --export FILE"
+        )
     try:
         return read_beside(file, Edits)
     except ResultError:

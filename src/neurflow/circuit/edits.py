@@ -25,7 +25,7 @@ from neurflow.errors import RequestError
 from neurflow.refs import Frozen, GroupId, Member
 
 SCHEMA_VERSION = 1
-MOST = 1000
+MAX_EDITS = 1000
 """largest number of edits in a file, and of undone edits"""
 
 
@@ -54,8 +54,8 @@ class Edits(Frozen):
 
     format: Literal["neurflow edits"] = "neurflow edits"
     schema_version: Literal[1] = 1
-    done: Annotated[tuple[Edit, ...], Field(max_length=MOST)] = ()
-    undone: Annotated[tuple[Edit, ...], Field(max_length=MOST)] = ()
+    done: Annotated[tuple[Edit, ...], Field(max_length=MAX_EDITS)] = ()
+    undone: Annotated[tuple[Edit, ...], Field(max_length=MAX_EDITS)] = ()
     """in the order of undoing; ``redo`` takes the last one"""
 
     def encoded(self) -> bytes:
@@ -97,7 +97,10 @@ def split(circuit: CircuitData, edits: Edits, group: str, members: Sequence[Memb
     named = tuple(dict.fromkeys(Member(*member) for member in members))
     strange = [member for member in named if member not in found.members]
     if strange:
-        raise RequestError(f"Group {found.id} has no member {strange[0].neuron}.{strange[0][1]}.")
+        raise RequestError(
+            f"Group {found.id} has no member {strange[0].neuron}.{strange[0][1]}. "
+            f"List its members: neurflow show RUN --group {found.id}"
+        )
     if not 0 < len(named) < len(found.members):
         raise RequestError(
             f"A split must name some of the {len(found.members)} members of {group}, but not all."
@@ -111,7 +114,9 @@ def undo(edits: Edits) -> Edits:
     if not edits.done:
         raise RequestError("There is nothing to undo.")
     *rest, last = edits.done
-    return edits.model_copy(update={"done": tuple(rest), "undone": (*edits.undone, last)[-MOST:]})
+    return edits.model_copy(
+        update={"done": tuple(rest), "undone": (*edits.undone, last)[-MAX_EDITS:]}
+    )
 
 
 def redo(edits: Edits) -> Edits:
@@ -150,17 +155,25 @@ def apply(circuit: C, edits: Edits) -> C:
     for edit in edits.done:
         name = (edit.groups[0] if isinstance(edit, Merge) else edit.group).layer
         if name not in layers:
-            raise RequestError(f"An edit names layer {name!r}, which the circuit does not have.")
+            raise _misfit(f"names layer {name!r}, which the circuit does not have")
         layers[name] = _edited(layers[name], edit)
     return regrouped(circuit, [layers[layer.name] for layer in circuit.layers])
 
 
 def _with(circuit: CircuitData, edits: Edits, edit: Merge | Split) -> Edits:
-    if len(edits.done) == MOST:
-        raise RequestError(f"A circuit holds at most {MOST} edits.")
+    if len(edits.done) == MAX_EDITS:
+        raise RequestError(
+            f"A circuit holds at most {MAX_EDITS} edits. Undo some first: neurflow edit RUN --undo"
+        )
     changed = edits.model_copy(update={"done": (*edits.done, edit), "undone": ()})
     apply(circuit, changed)
     return changed
+
+
+def _misfit(problem: str) -> RequestError:
+    return RequestError(
+        f"An edit {problem}. Edits apply only to the circuit that they were made for."
+    )
 
 
 def _numbers(circuit: CircuitData, edits: Edits, layer: str, count: int) -> list[GroupId]:
@@ -181,17 +194,17 @@ def _edited(layer: CircuitLayer, edit: Merge | Split) -> CircuitLayer:
     made = (edit.into,) if isinstance(edit, Merge) else edit.into
     for id in taken:
         if id not in groups:
-            raise RequestError(f"An edit names group {id!r}, which does not exist.")
+            raise _misfit(f"names group {id!r}, which does not exist")
     for id in made:
         if id in groups or id.layer != layer.name or made.count(id) > 1:
-            raise RequestError(f"An edit cannot give a group the id {id!r}.")
+            raise _misfit(f"gives a group the id {id!r}, which is taken or of another layer")
     members = [member for id in dict.fromkeys(taken) for member in groups[id].members]
     parts = [members]
     if isinstance(edit, Split):
         named = set(edit.members)
         parts = [[m for m in members if m in named], [m for m in members if m not in named]]
         if not all(parts) or len(parts[0]) != len(named):
-            raise RequestError(f"An edit does not split the members of {edit.group!r} in two.")
+            raise _misfit(f"does not split the members of {edit.group!r} in two")
     new = [
         NeuronGroup(id=id, members=tuple(part), crops=exemplars(part, layer.neurons))
         for id, part in zip(made, parts, strict=True)

@@ -18,11 +18,11 @@ from PIL import Image
 from neurflow.circuit.types import CircuitData
 from neurflow.refs import Crop, HeatMap
 
-LARGEST_PICTURE = 2**20
+MAX_PICTURE = 2**20
 """bytes"""
-LONGEST_SIDE = 1024
+MAX_SIDE = 1024
 """longest side of a picture, in pixels"""
-MOST_PLACES = 64
+MAX_PLACES = 64
 """largest number of places along each side of a heat map"""
 
 
@@ -79,7 +79,7 @@ def surroundings_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _within(shape: tuple[int, ...]) -> bool:
-    return all(1 <= side <= MOST_PLACES for side in shape)
+    return all(1 <= side <= MAX_PLACES for side in shape)
 
 
 def _picture(tensor: np.ndarray, what: str) -> bytes:
@@ -91,10 +91,10 @@ def _picture(tensor: np.ndarray, what: str) -> bytes:
 
 def _is_small_webp(data: bytes) -> bool:
     """Return whether the bytes are one WebP picture of bounded size; reads only the header."""
-    if len(data) > LARGEST_PICTURE:
+    if len(data) > MAX_PICTURE:
         return False
     try:
         with Image.open(BytesIO(data), formats=["WEBP"]) as picture:
-            return max(picture.size) <= LONGEST_SIDE and getattr(picture, "n_frames", 1) == 1
+            return max(picture.size) <= MAX_SIDE and getattr(picture, "n_frames", 1) == 1
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False

@@ -18,10 +18,11 @@ from importlib import import_module
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from neurflow.circuit.types import CircuitData
-from neurflow.errors import RequestError, ResultError
+from neurflow.errors import ModelError, RequestError, ResultError
 from neurflow.model import Model, load_model
 from neurflow.model.preprocessing import Preprocessing
 from neurflow.model.source import DEFAULT
@@ -30,8 +31,10 @@ LIBRARIES = re.compile(r"(torchvision|timm):[A-Za-z0-9_.-]{1,200}")
 """references that are loaded without asking: names from a library's own list"""
 BUILT_IN = {"the demo network": ("neurflow.demo.network", "demo_model")}
 """reference of a network in this package → module and function"""
-LONGEST = 200
+MAX_QUOTED = 200
 """largest number of characters of a reference that is quoted in full"""
+OUTPUTS_DIFFER = 0.05
+"""difference of outputs, relative to the largest, above which a model is not that of a circuit"""
 
 
 def facts_to_reload(model: Model) -> dict[str, Any]:
@@ -113,7 +116,7 @@ def not_followed(reference: str, line: str = "") -> RequestError:
             f"The result was made from a {reference:.80} in memory, which cannot be loaded. "
             "Give it as --model file:module.py:factory, or use neurflow.debug in Python."
         )
-    named = shlex.quote(reference) if len(reference) <= LONGEST else "REFERENCE"
+    named = shlex.quote(reference) if len(reference) <= MAX_QUOTED else "REFERENCE"
     return RequestError(
         f"The result names {reference:.200} as its model. Loading it may run code or "
         "open files, so it is not loaded automatically. "
@@ -148,4 +151,46 @@ def _stored_preprocessing(circuit: CircuitData) -> Preprocessing:
         return TypeAdapter(Preprocessing).validate_python(stored)
     except ValueError as error:  # includes pydantic's
         problem = str(error).splitlines()[0]
-        raise ResultError(f"The preprocessing of the result cannot be read: {problem}.") from None
+        raise ResultError(
+            f"The preprocessing of the result cannot be read: {problem}. Create the result again with "
+            "neurflow discover."
+        ) from None
+
+
+def _where(weights: str | None) -> str:
+    """Return the option for the weights of a result in brackets; empty for default weights."""
+    return f" (--weights {weights:.200})" if weights not in (None, "DEFAULT") else ""
+
+
+def same_model(circuit: CircuitData, model: Model) -> None:
+    """Raise ``ModelError`` unless the model has the weights, input size and outputs of the circuit's.
+
+    Outputs are compared for a fixed random picture. Rounding is allowed, also in half precision.
+    """
+    known, given = circuit.model, model.info
+    if known.digest != given.digest:
+        raise ModelError(
+            f"This circuit was found in another model: {known.reference} with weights "
+            f"{known.digest[:12]}…. The one given, {given.reference}, has weights "
+            f"{given.digest[:12]}…. Give the model and weights that were given to discover"
+            f"{_where(known.weights)}."
+        )
+    if known.input_size != given.input_size:
+        raise ModelError(
+            f"The circuit was found with inputs of size {known.input_size}, but those of this model "
+            f"have size {given.input_size}. Give the size that was given to discover: --input-size"
+        )
+    before, now = np.array(known.answers), np.array(given.answers)
+    if min(len(before), len(now)) and not _near(before, now):
+        raise ModelError(
+            f"{given.reference} has the weights of this circuit, but gives other outputs for the same "
+            "picture: its preprocessing or its forward pass has changed. Give the options that were "
+            "given to discover (such as --mean, --std or --output), or discover again with this one."
+        )
+
+
+def _near(one: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether outputs differ by no more than half precision may change them."""
+    return len(one) == len(other) and bool(
+        np.abs(one - other).max() <= OUTPUTS_DIFFER * np.abs(one).max()
+    )

@@ -18,21 +18,22 @@ Merges = Sequence[tuple[int, int]]
 """the two branches that each merge joins"""
 
 
-def joined(
-    vectors: np.ndarray, method: str = "average"
-) -> tuple[list[tuple[int, int]], list[float]]:
-    """Return (merges, height of each) of the tree of vectors ``[pair, feature]``, the lowest first.
+def joined(vectors: np.ndarray) -> tuple[list[tuple[int, int]], list[float]]:
+    """Join vectors ``[pair, feature]`` of unit length by average linkage on the cosine distance.
 
-    ``average`` joins by cosine distance, ``ward`` by Euclidean distance.
+    Returns:
+        (merges, height of each), the lowest first.
     """
     if len(vectors) < 2:
         return [], []
-    if method == "ward":
-        found = linkage(vectors, "ward")
-    else:  # for vectors of unit length, half the squared distance is one minus the cosine
-        found = linkage(pdist(vectors, "sqeuclidean") / 2, method)
-    merges = [(int(a), int(b)) for a, b in found[:, :2]]
-    return merges, np.maximum.accumulate(found[:, 2]).tolist()
+    # half the squared distance is one minus the cosine
+    return merges_of(linkage(pdist(vectors, "sqeuclidean") / 2, "average"))
+
+
+def merges_of(tree: np.ndarray) -> tuple[list[tuple[int, int]], list[float]]:
+    """Return (merges, height of each) of a tree in the format of scipy's ``linkage``."""
+    merges = [(int(a), int(b)) for a, b in tree[:, :2]]
+    return merges, np.maximum.accumulate(tree[:, 2]).tolist()
 
 
 def branches(merges: Merges) -> np.ndarray:

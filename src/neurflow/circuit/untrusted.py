@@ -24,7 +24,7 @@ LARGEST_JSON = 128 * MEBIBYTE
 LARGEST_ARRAYS = 2048 * MEBIBYTE
 LARGEST_BESIDE = 64 * MEBIBYTE
 MEMORY_OF_BESIDE = 512 * MEBIBYTE
-LONGEST_PROBLEM = 500
+MAX_PROBLEM = 500
 """largest number of characters of the description of a problem"""
 
 F = TypeVar("F", bound=BaseModel)
@@ -94,7 +94,7 @@ def damaged(file: Path, problem: str) -> ResultError:
     The problem may quote the file, so it is shortened, and characters that are not printable are
     replaced.
     """
-    text = problem if len(problem) <= LONGEST_PROBLEM else f"{problem[:LONGEST_PROBLEM]} …"
+    text = problem if len(problem) <= MAX_PROBLEM else f"{problem[:MAX_PROBLEM]} …"
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return ResultError(
         f"{file} is damaged or not a result of neurflow: {text}.\n"

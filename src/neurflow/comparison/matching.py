@@ -1,6 +1,6 @@
-"""Comparison of two circuits: of two classes, of two models, or from before and after fine-tuning.
+"""Comparison of two circuits: of two classes, of two models, or before and after fine-tuning.
 
-1. Layers are matched by name. Groups are compared by their neurons, or by where their crops lie on the
+1. Layers are matched by name. Groups are compared by their neurons, or by where their crops lie in the
    pictures that both circuits have (``similarity``).
 2. Groups of A are matched one to one with groups of B so that the sum of similarities is largest (an
    assignment problem). Pairs below ``threshold`` are dropped. The groups of the two targets are always
@@ -22,7 +22,6 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.comparison.result import (
@@ -46,16 +45,14 @@ from neurflow.comparison.similarity import (
 from neurflow.errors import RequestError
 from neurflow.refs import GroupId
 from neurflow.runtime.progress import Progress, Silent
-from neurflow.stats import Interval
+from neurflow.stats import Interval, correlation
 
 THRESHOLD = 0.25
-"""least similarity of matched groups, such as one common neuron of four"""
+"""smallest similarity of matched groups: for example, one common neuron of four"""
 DRAWS = 100
-CORRELATED = 3
-"""least number of edges for a rank correlation"""
 
 Pictures = Mapping[str, int]
-"""name of a picture that both circuits have → its number"""
+"""name of a picture that both circuits have → index"""
 
 
 def compare(
@@ -75,10 +72,11 @@ def compare(
         b: a circuit of another target, of another network, or of the same network at another stage of
             training.
         by: ``neurons`` compares groups by the Jaccard index of their neurons, ``crops`` by the overlap
-            of their crops on pictures that both circuits have, by name. ``auto`` takes neurons if both
-            circuits have the same weights, and otherwise crops. After fine-tuning, ``neurons`` finds
-            channels that stayed together, and ``crops`` finds groups that see the same content.
-        threshold: least similarity of a pair, in [0, 1].
+            of their crops in pictures that both circuits have; these are matched by name. ``auto`` uses
+            neurons if both circuits have the same weights, and otherwise crops. After fine-tuning,
+            ``neurons`` finds channels that stayed together, and ``crops`` finds groups that respond to
+            the same content.
+        threshold: smallest similarity of matched groups, 0 to 1.
         draws: number of random assignments for ``chance``.
         seed: seed of the assignments.
         progress: receives stages and steps.
@@ -93,9 +91,9 @@ def compare(
         comparison = neurflow.compare(before, after, by="crops")
     """
     if not 0 <= threshold <= 1:
-        raise RequestError(f"The threshold is a similarity from 0 to 1, not {threshold}.")
+        raise RequestError(f"The threshold must be from 0 to 1, not {threshold}.")
     if draws < 1:
-        raise RequestError(f"Chance needs at least one draw, not {draws}.")
+        raise RequestError(f"The number of draws must be at least 1, not {draws}.")
     names = [layer.name for layer in a.layers if layer.name in {other.name for other in b.layers}]
     if not names:
         raise RequestError(
@@ -111,12 +109,12 @@ def compare(
     progress.start("comparing layers", len(names))
     matched = {}
     for name in names:
-        described = _LayerVectors.both(a, b, name, pictures, neurons_correspond)
+        vectors = _LayerVectors.both(a, b, name, pictures, neurons_correspond)
         targets = _both_targets(a, b, name)
-        matched[name] = _match_layer(described, basis, targets, threshold, draws, rng)
+        matched[name] = _match_layer(vectors, basis, targets, threshold, draws, rng)
         progress.advance()
     counterparts = {pair.a: pair.b for pairs, *_ in matched.values() for pair in pairs}
-    beneath = dict(_adjacent_layers(a) & _adjacent_layers(b))
+    layer_below = dict(_adjacent_layers(a) & _adjacent_layers(b))
     return Comparison(
         a=_side(a, names),
         b=_side(b, names),
@@ -127,7 +125,7 @@ def compare(
         seed=seed,
         images=len(pictures),
         layers=tuple(
-            _layer(a, b, name, matched[name], beneath.get(name), counterparts) for name in names
+            _layer(a, b, name, matched[name], layer_below.get(name), counterparts) for name in names
         ),
         notes=_notes(a, b, basis, pictures),
     )
@@ -135,7 +133,7 @@ def compare(
 
 @dataclass(frozen=True)
 class _LayerVectors:
-    """A layer of both circuits, with all descriptions that are possible."""
+    """A layer of both circuits, with the vectors of its groups on each possible basis."""
 
     a: CircuitLayer
     b: CircuitLayer
@@ -167,15 +165,15 @@ def _match_layer(
     draws: int,
     rng: np.random.Generator,
 ) -> _Matched:
-    """Return pairs, groups only in A, and groups only in B."""
+    """Return the pairs, the groups only in A, and the groups only in B."""
     tables = {way: similarities(x.groups(), y.groups()) for way, (x, y) in layer.vectors.items()}
     table = tables[basis]
     x, y = layer.vectors[basis]
     found = best_pairs(table, None if targets else threshold)
-    left_a = sorted(set(range(len(table))) - {i for i, _ in found})
-    left_b = sorted(set(range(table.shape[1])) - {j for _, j in found})
+    unmatched_a = sorted(set(range(len(table))) - {i for i, _ in found})
+    unmatched_b = sorted(set(range(table.shape[1])) - {j for _, j in found})
     chance_a = chance(x.groups(), y, draws, rng)
-    chance_b = chance(y.groups()[left_b], x, draws, rng)
+    chance_b = chance(y.groups()[unmatched_b], x, draws, rng)
     pairs = [
         GroupPair(
             a=layer.a.groups[i].id,
@@ -191,13 +189,15 @@ def _match_layer(
     ]
     return (
         tuple(sorted(pairs, key=lambda pair: -pair.similarity)),
-        _unmatched(left_a, layer.a.groups, table, layer.b.groups, [chance_a[i] for i in left_a]),
-        _unmatched(left_b, layer.b.groups, table.T, layer.a.groups, chance_b),
+        _unmatched(
+            unmatched_a, layer.a.groups, table, layer.b.groups, [chance_a[i] for i in unmatched_a]
+        ),
+        _unmatched(unmatched_b, layer.b.groups, table.T, layer.a.groups, chance_b),
     )
 
 
 def _unmatched(
-    left: Sequence[int],
+    indices: Sequence[int],
     groups: Sequence[NeuronGroup],
     table: np.ndarray,
     others: Sequence[NeuronGroup],
@@ -211,7 +211,7 @@ def _unmatched(
             similarity=float(table[i, nearest[i]]),
             chance=by_chance,
         )
-        for i, by_chance in zip(left, chances, strict=True)
+        for i, by_chance in zip(indices, chances, strict=True)
     )
 
 
@@ -241,6 +241,7 @@ def _layer(
         known = set(counterparts), set(counterparts.values())
         carried = _carried(own, known[0]), _carried(others, known[1])
     groups = len(a.layer(name).groups), len(b.layer(name).groups)
+    weights = np.array([(e.weight_a or 0.0, e.weight_b or 0.0) for e in edges]).reshape(-1, 2)
     return LayerComparison(
         name=name,
         groups=groups,
@@ -250,7 +251,7 @@ def _layer(
         only_b=only_b,
         similarity=sum(pair.similarity for pair in pairs) / len(pairs) if pairs else None,
         edges=edges,
-        correlation=_correlation(edges),
+        correlation=correlation(weights[:, 0], weights[:, 1], rank=True),
         carried=carried,
     )
 
@@ -292,14 +293,6 @@ def _carried(edges: _Edges, matched: Collection[GroupId]) -> float | None:
     return min(between / total, 1.0) if total else None
 
 
-def _correlation(edges: Sequence[EdgePair]) -> float | None:
-    one = [edge.weight_a or 0.0 for edge in edges]
-    other = [edge.weight_b or 0.0 for edge in edges]
-    if len(edges) < CORRELATED or len(set(one)) == 1 or len(set(other)) == 1:
-        return None
-    return float(spearmanr(one, other).statistic)
-
-
 def _common_pictures(a: Circuit, b: Circuit) -> dict[str, int]:
     names = {image.name for image in a.images} & {image.name for image in b.images}
     return {name: i for i, name in enumerate(sorted(names))}
@@ -312,7 +305,7 @@ def _basis(a: Circuit, b: Circuit, by: str, pictures: Pictures) -> tuple[Basis, 
     if by == "crops":
         return "crops", "as requested"
     if by != "auto":
-        raise RequestError(f"Compare groups by auto, neurons or crops, not by {by!r}.")
+        raise RequestError(f"There is no basis {by!r}. Compare by auto, neurons or crops.")
     if same:
         return "neurons", "both circuits have the same weights"
     return "crops", "the weights differ, so neuron numbers need not correspond"
@@ -321,8 +314,8 @@ def _basis(a: Circuit, b: Circuit, by: str, pictures: Pictures) -> tuple[Basis, 
 def _check(a: Circuit, b: Circuit, names: Sequence[str], basis: Basis, pictures: Pictures) -> None:
     if basis == "crops" and not pictures:
         raise RequestError(
-            "Circuits are compared by crops on pictures with the same names, and these have none in "
-            "common. Discover both on the same pictures, or, if one network was fine-tuned from the "
+            "Comparison by crops needs pictures with the same names, but these circuits have none in "
+            "common. Discover both on the same pictures or, if one network was fine-tuned from the "
             "other, compare by neurons."
         )
     for name in names if basis == "neurons" else ():
@@ -340,7 +333,7 @@ def _both_targets(a: Circuit, b: Circuit, name: str) -> bool:
 
 
 def _adjacent_layers(circuit: Circuit) -> set[tuple[str, str]]:
-    """(layer, layer below) of all adjacent layers."""
+    """Return all pairs (layer, layer below)."""
     return {(upper.name, lower.name) for lower, upper in pairwise(circuit.layers)}
 
 
@@ -358,35 +351,35 @@ def _notes(a: Circuit, b: Circuit, basis: Basis, pictures: Pictures) -> tuple[st
     if basis == "neurons" and a.model.digest != b.model.digest:
         notes.append(
             "The weights of the two networks differ. Their neurons correspond only if one network was "
-            "fine-tuned from the other, which is not checked."
+            "fine-tuned from the other. This is not checked."
         )
-    if pictures and _cut_differently(a, b, pictures):
+    if pictures and _pictures_differ(a, b, pictures):
         notes.append(
-            "Pictures of the same name look different in the two circuits: either the networks crop "
-            "them differently, or the pictures differ. Similarities by crops are only as reliable as "
-            "the boxes correspond."
+            "Pictures with the same name differ between the two circuits: either the networks "
+            "preprocess them differently, or they are different pictures. Boxes may then not "
+            "correspond, so similarities by crops are unreliable."
         )
     if basis == "crops" and 2 * len(pictures) < min(len(a.images), len(b.images)):
         notes.append(
-            f"Only {len(pictures)} pictures are in both circuits, of {len(a.images)} and "
-            f"{len(b.images)}. Crops of other pictures are left out."
+            f"The circuits have only {len(pictures)} of {len(a.images)} and {len(b.images)} pictures "
+            "in common. Crops of other pictures are ignored."
         )
     shape = a.config.sharing, a.config.aggregation
     if shape != (b.config.sharing, b.config.aggregation):
         notes.append(
             "The two circuits compute edge weights differently (sharing or aggregation), so changes of "
-            "edges mean little."
+            "weights are not meaningful."
         )
     return tuple(notes)
 
 
-def _cut_differently(a: Circuit, b: Circuit, pictures: Pictures) -> bool:
+def _pictures_differ(a: Circuit, b: Circuit, pictures: Pictures) -> bool:
     """Return whether none of the pictures that both circuits store is byte-identical."""
 
-    def kept(circuit: Circuit) -> dict[str, bytes]:
+    def stored(circuit: Circuit) -> dict[str, bytes]:
         return {circuit.images[i].name: data for i, data in circuit.pictures.items()}
 
-    one, other = kept(a), kept(b)
+    one, other = stored(a), stored(b)
     both = [name for name in pictures if name in one and name in other]
     return bool(both) and not any(one[name] == other[name] for name in both)
 

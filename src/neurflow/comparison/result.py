@@ -48,7 +48,7 @@ class GroupPair(Frozen):
     matched_by: Literal["neurons", "crops", "target"]
     """``target``: both are the groups of their circuits' targets"""
     similarity: Share
-    """similarity by neurons or by crops, according to ``Comparison.by``"""
+    """by neurons or by crops, according to ``Comparison.by``"""
     chance: Interval | None
     """largest similarity of the group of A to random groups of B: mean, 5th and 95th percentile; None
     if B has a single group in the layer"""
@@ -69,7 +69,7 @@ class Unmatched(Frozen):
 
     id: GroupId
     nearest: GroupId
-    """most similar group of the other circuit, which has another match or is below the threshold"""
+    """most similar group of the other circuit, which is below the threshold or has another match"""
     similarity: Share
     """to the nearest group"""
     chance: Interval | None
@@ -104,7 +104,7 @@ class LayerComparison(Frozen):
     similarity: Share | None
     """mean over the pairs; None if there are none"""
     edges: tuple[EdgePair, ...]
-    """from matched groups of the layer below into matched groups of this one, largest change first"""
+    """edges from matched groups of the layer below to those of this one, largest change first"""
     correlation: float | None
     """Spearman's correlation of the weights of ``edges`` in A and in B; None for fewer than three"""
     carried: tuple[Share | None, Share | None]
@@ -119,7 +119,7 @@ class Comparison(Frozen):
     b: Side
     by: Basis
     reason: str
-    """why groups are compared by that"""
+    """why this basis was used"""
     threshold: Share
     draws: int
     seed: int
@@ -135,7 +135,7 @@ class Comparison(Frozen):
         return {pair.a: pair.b for layer in self.layers for pair in layer.pairs}
 
     def __repr__(self) -> str:
-        """Return a summary in one line."""
+        """Return a one-line summary."""
         only_a = sum(len(layer.only_a) for layer in self.layers)
         only_b = sum(len(layer.only_b) for layer in self.layers)
         return (

@@ -1,8 +1,8 @@
-"""Similarity of groups of neurons, by their neurons or by where their crops lie, and its chance level.
+"""Similarity of two groups, by their neurons or by where their crops lie, and its chance level.
 
-A group is described by a non-negative vector. By neurons, it is the indicator of its neurons. By crops,
-it is the distribution of its members' crops over pictures: each crop is spread evenly over its box, and
-the vector sums to 1.
+A group is described by a non-negative vector. By neurons, it is the indicator vector of the group's
+neurons. By crops, it is the distribution of the members' crops over the pictures: each crop is spread
+evenly over its box, and the vector sums to 1.
 
 The similarity of two groups is the overlap of their vectors, ``Σ min / Σ max`` (Ruzicka). For sets it
 is the Jaccard index, and for two boxes of equal size on one picture their intersection over union.
@@ -22,12 +22,12 @@ from neurflow.refs import Crop
 from neurflow.stats import Interval
 
 CELLS = 8
-"""cells along a picture's side: a cell is half as wide as the smallest published crop"""
+"""number of cells along a picture's side; the smallest published crop is two cells wide"""
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """Groups of a layer as vectors, which are computed from those of their members.
+    """The groups of a layer as vectors, computed from those of their members.
 
     Attributes:
         members: ``[member, feature]``, group after group.
@@ -40,7 +40,7 @@ class Vectors:
     as_sets: bool
 
     def groups(self, order: np.ndarray | None = None) -> np.ndarray:
-        """Return ``[group, feature]``; with an ``order``, for members reassigned in that order."""
+        """Return ``[group, feature]``; an ``order`` reassigns the members to the groups."""
         rows = self.members if order is None else self.members[order]
         total = np.add.reduceat(rows, self.starts, axis=0)
         if self.as_sets:
@@ -58,10 +58,10 @@ def by_neurons(layer: CircuitLayer, place: Mapping[int, int]) -> Vectors:
 
 
 def by_crops(circuit: Circuit, layer: CircuitLayer, pictures: Mapping[str, int]) -> Vectors:
-    """Return the layer's groups as distributions over pictures (name → number); others are left out.
+    """Return the layer's groups as distributions over ``pictures`` (name → index).
 
-    Features are ``picture * CELLS² + cell``. The vector of a group without crops on these pictures is
-    0.
+    Features are ``picture * CELLS² + cell``. Crops of other pictures are ignored, and the vector of a
+    group without crops in these pictures is 0.
     """
     _, height, width = circuit.model.input_size
     number = {i: pictures.get(image.name) for i, image in enumerate(circuit.images)}
@@ -84,7 +84,7 @@ def _starts(layer: CircuitLayer) -> np.ndarray:
 
 
 def similarities(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return ``[row of x, row of y]`` ``Σ min / Σ max`` of non-negative vectors; 0 if both are 0."""
+    """Return ``[row of x, row of y]``: ``Σ min / Σ max`` of non-negative vectors, 0 if both are 0."""
     total = x.sum(axis=1)[:, None] + y.sum(axis=1)[None]
     apart = cdist(x, y, "cityblock")  # Σ max − Σ min, where total is Σ max + Σ min
     largest = total + apart
@@ -110,7 +110,7 @@ def best_pairs(similarity: np.ndarray, threshold: float | None) -> list[tuple[in
 
 
 def coverage(crop: Crop, height: int, width: int) -> np.ndarray:
-    """Return ``[CELLS * CELLS]`` share of a crop's area in each cell of its picture; sums to 1."""
+    """Return ``[CELLS * CELLS]``: the share of a crop's area in each cell of its picture."""
     left, top, right, bottom = crop.box
     rows = _along(top / height, bottom / height)
     columns = _along(left / width, right / width)
@@ -118,7 +118,7 @@ def coverage(crop: Crop, height: int, width: int) -> np.ndarray:
 
 
 def _along(start: float, end: float) -> np.ndarray:
-    """Return ``[CELLS]`` share of an interval within [0, 1] in each cell."""
+    """Return ``[CELLS]``: the share of an interval within [0, 1] that lies in each cell."""
     edges = np.arange(CELLS + 1) / CELLS
     parts = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0, None)
     return np.asarray(parts / max(parts.sum(), np.finfo(float).tiny))
@@ -127,8 +127,10 @@ def _along(start: float, end: float) -> np.ndarray:
 def chance(
     groups: np.ndarray, others: Vectors, draws: int, rng: np.random.Generator
 ) -> list[Interval | None]:
-    """Return the largest similarity of each group to any of the others with randomly reassigned
-    members.
+    """Return the largest similarity of each group to one of ``others`` with members reassigned.
+
+    The interval is the mean and the 5th and 95th percentile of the draws. None if ``others`` is a
+    single group.
     """
     if not len(groups) or len(others.starts) < 2:
         return [None] * len(groups)

@@ -1,4 +1,4 @@
-"""Explain single answers by a circuit, and try what changes if groups are masked."""
+"""Explain single predictions by a circuit, and measure the effect of masking groups."""
 
 from neurflow.debugging.audit import audit
 from neurflow.debugging.explain import debug

@@ -1,14 +1,16 @@
 """``neurflow.audit``: rank groups by the evidence that they are shortcuts, on labelled pictures.
 
-A group that detects the object itself fires on pictures of the class only, follows the object around
-the picture, and the class is lost when the group is masked. A shortcut does the opposite.
+A group that detects the object itself fires only on pictures of the class, its heat follows the object
+around the picture, and masking it makes predictions of the class wrong. For a shortcut, the opposite is
+true.
 
-1. Mask each group below the target's layer, on pictures of the class and of other classes: once by
-   zero, and once by its mean over the concept set. Which of the two removes a shortcut and leaves the
-   rest intact depends on the activation of its neurons where the shortcut is absent.
-2. Compute the ``signals`` of both ablations and their sum ``raises + mends + (fixed + apart) / 10``.
-   The last two, on where a group looks, decide between groups with similar effects. A signal that
-   cannot be measured counts as 0. *fixes* and *cost*, of which *mends* is made, are reported beside it.
+1. Mask each group below the target's layer on pictures of the class and of other classes, once by zero
+   and once by the mean over the concept set. Which of the two removes a shortcut and leaves the rest
+   intact depends on the activation of its neurons where the shortcut is absent.
+2. Compute the ``signals`` of both ablations and the evidence ``raises + mends + (fixed + apart) / 10``.
+   The last two, which describe where a group responds, decide between groups with similar effects. A
+   signal that cannot be measured counts as 0. *fixes* and *cost*, the parts of *mends*, are reported
+   too.
 3. Rank the groups by the ablation that gives more evidence.
 
 The result is a ranking, not a verdict.
@@ -24,9 +26,9 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from neurflow.circuit import Circuit, CircuitLayer
+from neurflow.circuit.reload import same_model
 from neurflow.debugging import signals
 from neurflow.debugging.chain import path_weights
-from neurflow.debugging.explain import same_model
 from neurflow.debugging.masking import Mask, Masker, mask_of
 from neurflow.debugging.picture_explainer import require_calibration
 from neurflow.debugging.pictures import as_source, batches, true_class
@@ -40,7 +42,7 @@ from neurflow.runtime.float32 import full_float32
 from neurflow.runtime.progress import Progress, Silent, note_skipped
 
 CELLS = 14
-"""heat maps are compared on a grid with at most this number of cells per side"""
+"""largest number of cells per side of the grid on which heat maps are compared"""
 WEIGHTS = {"raises": 1.0, "mends": 1.0, "fixed": 0.1, "apart": 0.1}
 """weight of each signal in the ranking"""
 
@@ -59,12 +61,12 @@ def audit(
         circuit: the circuit of a class.
         model: the model that the circuit was found in.
         images: labelled pictures of the class and of other classes that the model was not trained on:
-            a folder of class folders, or any labelled source that ``load_images`` takes.
+            a folder of class folders, or any other labelled source that ``load_images`` accepts.
         progress: receives stages, steps and notes.
 
     Raises:
         ModelError: the circuit was found in another model.
-        ResultError: the circuit has no calibration of its groups, as those of early versions.
+        ResultError: the circuit is of an early version and has no calibration of its groups.
         RequestError: the target is not a class.
         ImagesError: there are no labelled pictures of the class, or none of other classes.
 
@@ -77,7 +79,9 @@ def audit(
     require_calibration(circuit)
     target = circuit.target
     if target.layer != model.network.output_name or model.output_spec.kind == "values":
-        raise RequestError(f"An audit needs a class as its target, and {target.name!r} is not one.")
+        raise RequestError(
+            f"An audit needs the circuit of a class, but the target {target.name!r} is not one."
+        )
     progress = progress or Silent()
     source = load_images(as_source(images), model).tell(progress)
     known, skipped = _known(model, source)
@@ -93,7 +97,7 @@ def audit(
         for layer in layers:
             layer.run(pixels)
             progress.advance(len(positions))
-    note_skipped(skipped[unknown:], progress)  # labels without a class were noted before
+    note_skipped(skipped[unknown:], progress)  # labels without a class have been reported above
     _refuse_one_sided(labels, target.neuron, target.name, skipped)
     before = signals.Answers(layers[0].logits, np.array(labels), target.neuron, model.output_spec)
     carried = path_weights(circuit)
@@ -113,8 +117,8 @@ def audit(
         notes=()
         if false
         else (
-            f"None of these pictures is mistaken for {target.name!r}, so the mistakes that masking "
-            "would fix cannot be measured. The audit is more sensitive on pictures from actual use.",
+            f"None of these pictures is mistaken for {target.name!r}, so it cannot be measured whether "
+            "masking corrects mistakes. The audit is more sensitive on pictures from actual use.",
         ),
     )
 
@@ -136,7 +140,7 @@ def evidence_of(found: Signals) -> float:
 
 
 class _LayerAudit:
-    """The groups of one layer: their heat maps, and the answers with each masked, batch by batch."""
+    """The groups of one layer: collects heat maps, and logits with each group masked, by batches."""
 
     def __init__(self, model: Model, circuit: Circuit, layer: CircuitLayer) -> None:
         self.groups = layer.measured
@@ -173,7 +177,7 @@ class _LayerAudit:
     def audited(
         self, before: signals.Answers, carried: Mapping[GroupId, float]
     ) -> Iterator[Audited]:
-        """Yield each group with its signals, for the ablation that gives more evidence."""
+        """Yield each group with its signals under the ablation that gives more evidence."""
         heat = np.concatenate(self._heat)[before.predicted_as_target]  # [picture, group, cell]
         after = [np.concatenate(parts) for parts in zip(*self._after, strict=True)]
         weights = np.array([max(carried[group.id], 0) for group in self.groups])
@@ -201,9 +205,9 @@ class _LayerAudit:
 
 
 def _cells(heat: np.ndarray | None) -> np.ndarray:
-    """Pool a heat map ``[height, width]`` to at most ``CELLS`` per side and flatten it.
+    """Pool a heat map ``[height, width]`` to at most ``CELLS`` per side, and flatten it.
 
-    Without a map the result is a single cell of 0.
+    Without a map, return a single cell of 0.
     """
     if heat is None:
         return np.zeros(1)
@@ -212,9 +216,7 @@ def _cells(heat: np.ndarray | None) -> np.ndarray:
 
 
 def _known(model: Model, images: Images) -> tuple[dict[int, int], list[SkippedImage]]:
-    """Return position → class of pictures labelled with a class, and the other pictures with the
-    reason.
-    """
+    """Return index → class of the pictures that are labelled with a class, and the other pictures."""
     known, skipped = {}, []
     for index, ref in enumerate(images.refs):
         label = true_class(ref.label, model)
@@ -232,11 +234,11 @@ def _refuse_one_sided(
     """Raise ``ImagesError`` unless there are pictures both of the class and of other classes."""
     if not labels:
         first = skipped[0]
-        raise ImagesError(f"No picture can be used. The first, {first.name}: {first.reason}.")
+        raise ImagesError(f"No picture can be used. The first is {first.name}: {first.reason}.")
     own = [label == target for label in labels]
     if not any(own) or all(own):
         kind = "of other classes" if any(own) else f"labelled {name!r}"
         raise ImagesError(
-            f"An audit needs pictures of the class and of others; there are none {kind}. "
-            "Name class folders after the classes."
+            f"An audit needs pictures of the class and of other classes, but there are none {kind}. "
+            "Name the folders of the pictures after the classes."
         )

@@ -1,10 +1,10 @@
 """Paths through the circuit.
 
 1. *Path weight*: the sum over all paths from a group to the target of the product of the edge weights,
-   computed from the target down. The target's own groups share a weight of 1 in proportion to their
-   numbers of members.
+   computed from the target down. If the target has several groups, they share a weight of 1 in
+   proportion to their numbers of members.
 2. *Chain*: among the lower groups that also fire, take the one with the largest positive weight into
-   the group; repeat from that group, until ``l_0`` or until no lower group fires.
+   the group. Repeat from that group until ``l_0``, or until no lower group fires.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from neurflow.refs import GroupId
 
 
 def path_weights(circuit: Circuit) -> dict[GroupId, float]:
-    """Return the signed weight of each group along all paths to the target, summed over the paths."""
+    """Return the path weight of each group."""
     top = circuit.layers[-1].groups
     members = sum(len(group.members) for group in top)
     found = {group.id: len(group.members) / members for group in top}
@@ -28,7 +28,7 @@ def path_weights(circuit: Circuit) -> dict[GroupId, float]:
 
 
 def chain(circuit: Circuit, id: str, firing: Collection[str]) -> tuple[GroupId, ...]:
-    """Return the chain of firing groups below group ``id``, the nearest first."""
+    """Return the chain of firing groups below the group ``id``, from the top down."""
     found: list[GroupId] = []
     while True:
         below = [e for e in circuit.inputs(id) if e.weight > 0 and e.lower in firing]

@@ -1,13 +1,13 @@
-"""Why one picture gets its answer: the effect of each group on it, one group at a time.
+"""The effect of each group on the prediction for one picture, one group at a time.
 
-1. The explained value is the logit of the answer, minus that of a rival class if there is one.
+1. The explained value is the logit of the predicted class, minus that of a rival class if there is one.
 2. Each group is masked in the real network (``masking``). Its effect is the value with the group minus
-   the value without it, so a group with a positive effect supports the answer.
+   the value without it, so a group with a positive effect supports the prediction.
 3. As a control, ``draws`` random sets of the same number of neurons with matched activation are masked,
    drawn as in ``what_if``.
 
-Groups of one layer share what lies below it, so the whole network runs once for each layer. Each mask
-runs only the part from the layer to the logits, and masks of a few groups run together as a batch.
+The whole network is run once for each layer. For each mask, only the part from the layer to the logits
+is run, and masks of several groups are run as one batch.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from neurflow.runtime.memory import MEMORY, Budget
 from neurflow.runtime.progress import Silent
 from neurflow.stats import spread
 
-TOGETHER = 16
-"""number of masks that a batch has at least, if the layer has enough groups; fewer would run slowly"""
+MIN_BATCH = 16
+"""smallest number of masks in a batch, if the layer has enough groups; small batches are slow"""
 
 
 def group_effects(
@@ -42,18 +42,18 @@ def group_effects(
     explained: Target,
     controls: Controls,
 ) -> Iterator[GroupEffect]:
-    """Yield the effect of each group of a change on one picture, masked by itself.
+    """Yield the effect of each group of a change on one picture, with only this group masked.
 
-    The groups come layer by layer, and are computed a few at a time, so that a caller can do other
+    Groups are yielded layer by layer, and computed a few at a time, so that the caller can do other
     work in between.
 
     Args:
-        model: the network that the circuit is of.
-        circuit: the circuit that has the groups.
+        model: the model that the circuit was found in.
+        circuit: the circuit of the groups.
         pixels: ``[channel, height, width]`` of the picture.
         change: groups below the target, and how their neurons are masked.
         explained: the class, or the difference of two, whose logit is explained.
-        controls: sets of random neurons that each group is compared with; no draws for none.
+        controls: number and seed of the random sets that each group is compared with.
     """
     at_once = model.batch(Budget(MEMORY, Silent()))
     for name in change.neurons:
@@ -62,7 +62,7 @@ def group_effects(
         seen = masker.observe(pixels[None])
         phi = {name: layer.pool(seen.outputs[name])[0].double().cpu().numpy()}
         own = [circuit.group(id) for id in change.groups if circuit.group(id).id.layer == name]
-        chunk = max(1, TOGETHER // (controls.draws + 1))
+        chunk = max(1, MIN_BATCH // (controls.draws + 1))
         for start in range(0, len(own), chunk):
             some = own[start : start + chunk]
             sets = [
@@ -91,8 +91,8 @@ def neuron_maps(
     """Return where each neuron of a circuit's layer responds on a picture.
 
     Args:
-        model: the network that the circuit is of.
-        circuit: the circuit that has the layer.
+        model: the model that the circuit was found in.
+        circuit: a circuit with the layer.
         pixels: ``[channel, height, width]`` of the picture.
         layer: name of the layer.
 
@@ -105,6 +105,6 @@ def neuron_maps(
     maps = spatial_map(output[0].detach().float().cpu().numpy(), found)
     result: dict[int, np.ndarray | None] = {}
     for index, neuron in circuit.layer(layer).neurons.items():
-        usual = float(np.abs(np.mean(neuron.activations))) + EPSILON
-        result[index] = None if maps is None else np.maximum(maps[..., index], 0) / usual
+        typical = float(np.abs(np.mean(neuron.activations))) + EPSILON
+        result[index] = None if maps is None else np.maximum(maps[..., index], 0) / typical
     return result

@@ -1,4 +1,4 @@
-"""``neurflow.debug``: explain answers by a circuit, and try what changes if groups are masked.
+"""``neurflow.debug``: explain predictions by a circuit, and measure the effect of masking groups.
 
 1. Refuse a model other than that of the circuit.
 2. Explain each picture (``picture_explainer``).
@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from neurflow.circuit import Circuit
+from neurflow.circuit.reload import same_model
 from neurflow.debugging.masking import Ablation
 from neurflow.debugging.mistakes import find_mistakes
 from neurflow.debugging.picture_explainer import PictureExplainer
 from neurflow.debugging.pictures import as_source, labelled
 from neurflow.debugging.result import DebugReport, PictureReport
 from neurflow.debugging.what_if import Controls, change_of, what_if
-from neurflow.errors import ImagesError, ModelError, RequestError
+from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model
 from neurflow.pictures.images import Images, UnreadableImage, load_images
 from neurflow.refs import SkippedImage
@@ -44,19 +45,19 @@ def debug(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> DebugReport:
-    """Explain answers by a circuit, and try what changes when groups are masked.
+    """Explain predictions by a circuit, and measure the effect of masking groups.
 
     Args:
         circuit: the circuit of a class, or of a difference of two classes.
         model: the model that the circuit was found in.
-        images: a picture, its path, or any source that ``load_images`` takes.
+        images: a picture, its path, or any other source that ``load_images`` accepts.
         mask: groups whose neurons are changed, of any layers below the target's.
         keep: groups that are kept, while all other neurons of their layers are changed.
         ablation: set the neurons to ``zero``, to their ``mean`` over the concept set, or scale them by
             a factor.
-        errors: whether to explain the class's mistakes among labelled images.
+        errors: whether mistakes of the class among labelled images are explained.
         label: true class of images without a label.
-        draws: number of sets of random neurons that a change is compared with.
+        draws: number of random sets of neurons that the mask is compared with.
         seed: seed of these sets.
         progress: receives stages, steps and notes.
 
@@ -74,7 +75,7 @@ def debug(
     if mask and keep:
         raise RequestError("Give groups either to mask or to keep, not both.")
     if draws < 0:
-        raise RequestError(f"The number of random sets is 0 or more, not {draws}.")
+        raise RequestError(f"The number of random sets must be 0 or more, not {draws}.")
     same_model(circuit, model)
     progress = progress or Silent()
     change = (
@@ -115,27 +116,5 @@ def _read(
         progress.advance()
     if not pictures:
         first = skipped[0]
-        raise ImagesError(f"No picture can be read. The first, {first.name}: {first.reason}.")
+        raise ImagesError(f"No picture can be read. The first is {first.name}: {first.reason}.")
     return pictures, skipped
-
-
-def _where(weights: str | None) -> str:
-    """Return the option for the weights of a result, in brackets; nothing for the usual ones."""
-    return f" (--weights {weights:.200})" if weights not in (None, "DEFAULT") else ""
-
-
-def same_model(circuit: Circuit, model: Model) -> None:
-    """Raise ``ModelError`` unless the circuit was found in a model of the same weights and input."""
-    known, given = circuit.model, model.info
-    if known.digest != given.digest:
-        raise ModelError(
-            f"This circuit was found in another model: {known.reference} with weights "
-            f"{known.digest[:12]}…. The given one, {given.reference}, has weights "
-            f"{given.digest[:12]}…. Give the model and weights that were given to discover"
-            f"{_where(known.weights)}."
-        )
-    if known.input_size != given.input_size:
-        raise ModelError(
-            f"The circuit was found on inputs of {known.input_size}, and this model takes "
-            f"{given.input_size}. Give the input size that was given to discover."
-        )

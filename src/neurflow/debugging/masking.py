@@ -3,8 +3,8 @@
 1. Observe the lowest masked layer, the logits, and the bypass values of the segment between the two.
 2. Change the chosen neurons in the observed output, at every spatial position.
 3. Run the segment, and change further layers when they are reached. Everything that depends on a masked
-   layer sees the change, and everything else is as before. The result equals that of hooks on the
-   layers of the full network, but the part below the lowest masked layer is not run again.
+   layer sees the change, and nothing else does. The result equals that of hooks on the layers of the
+   full network, but the part below the lowest masked layer is not run again.
 
 The network itself is never modified.
 """
@@ -68,17 +68,17 @@ def mask_of(
     keep: bool = False,
     means: Mapping[str, Sequence[float]] | None = None,
 ) -> Mask:
-    """Make the mask of ``neurons`` of ``layers``, or with ``keep`` of all their other neurons.
+    """Return the mask of ``neurons`` or, with ``keep``, of all other neurons of ``layers``.
 
     Raises:
-        RequestError: the ablation is ``mean``, and the means are not known.
+        RequestError: the ablation is ``mean``, but the means are not known.
     """
     chosen = {}
     for layer in layers:
         if ablation == "mean" and len((means or {}).get(layer.name, ())) != layer.neurons:
             raise RequestError(
-                f"This result does not have the means of layer {layer.name!r}. "
-                "Create it again with neurflow discover, or mask by zero."
+                f"This result does not have the means of layer {layer.name!r}. Mask by zero, or "
+                "create the result again with neurflow discover."
             )
         named = set(neurons.get(layer.name, ()))
         chosen[layer.name] = sorted(set(range(layer.neurons)) - named if keep else named)
@@ -137,7 +137,7 @@ class Masker:
     def run(
         self, pixels: Tensor, masks: Sequence[Mask]
     ) -> tuple[np.ndarray, list[np.ndarray], dict[str, Tensor]]:
-        """Compute the logits without a mask and with each of some masks.
+        """Compute the logits without a mask, and with each of several masks.
 
         Args:
             pixels: ``[batch, channel, height, width]``.
@@ -155,9 +155,9 @@ class Masker:
 
     @torch.inference_mode()
     def together(self, seen: Observed, masks: Sequence[Mask], at_once: Batch) -> np.ndarray:
-        """Return the logits ``[mask, class]`` of one picture with each of some masks.
+        """Return the logits ``[mask, class]`` of one picture with each of several masks.
 
-        Several masks of one layer are run as one batch. The results are those of ``run``.
+        Masks of a single layer are run as one batch. The results are those of ``run``.
 
         Args:
             seen: observed values of one picture.
@@ -205,9 +205,9 @@ def _numpy(values: Tensor) -> np.ndarray:
 def matched_sets(
     phi: Mapping[str, np.ndarray], neurons: Neurons, draws: int, seed: int
 ) -> list[dict[str, list[int]]]:
-    """Draw sets of random neurons that match given ones, layer by layer (``matched_neurons``).
+    """Draw random sets of neurons that match the given ones, layer by layer (``matched_neurons``).
 
-    The list is empty if a layer has fewer other neurons than given ones.
+    The list is empty if a layer has too few other neurons.
     """
     drawn = {
         name: matched_neurons(phi[name], chosen, draws, seed) for name, chosen in neurons.items()
@@ -219,10 +219,10 @@ def matched_sets(
 def matched_neurons(
     phi: np.ndarray, neurons: Sequence[int], draws: int, seed: int, pool: int = 10
 ) -> list[list[int]]:
-    """Draw random sets of as many other neurons with about the same activation.
+    """Draw random sets of as many other neurons with similar activation.
 
     Each neuron is replaced by one of the ``pool`` nearest in activation, among those that are neither
-    given nor drawn already. The list is empty if there are fewer other neurons than given ones.
+    given nor drawn already. The list is empty if the layer has too few other neurons.
 
     Args:
         phi: ``[neuron]`` mean activation of every neuron of the layer.

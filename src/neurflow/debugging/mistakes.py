@@ -1,9 +1,9 @@
 """Mistakes of a class, and the groups that fire differently from its usual pattern.
 
-1. *Missed* pictures are of the class, and the model predicts another one (false negatives). *Taken*
-   pictures are of another class, and the model predicts the class (false positives). A network of
-   several labels predicts all those of more than 0.5. For a difference ``A-B`` these are pictures of A
-   predicted as B, and of B predicted as A.
+1. *Missed* pictures are false negatives: pictures of the class that are predicted as another class.
+   *Taken* pictures are false positives: pictures of other classes that are predicted as the class. A
+   multi-label network predicts all labels above 0.5. For a difference ``A-B``, they are the pictures of
+   A predicted as B, and those of B predicted as A.
 2. A single mistake is explained by its most unusual groups: those with the largest product of
    ``unlike``, the distance from the target's images, and ``path_weight``, the weight to the target.
 3. For all mistakes of one kind, the share of pictures on which each group fires is compared with the
@@ -25,7 +25,7 @@ from neurflow.errors import ImagesError, RequestError
 from neurflow.model import Model
 from neurflow.stats import Interval, wilson
 
-LISTED = 8
+MAX_LISTED = 8
 """number of groups listed for a mistake"""
 
 
@@ -38,13 +38,15 @@ def find_mistakes(model: Model, circuit: Circuit, pictures: Sequence[PictureRepo
     """
     target = circuit.target
     if target.layer != model.network.output_name or model.output_spec.kind == "values":
-        raise RequestError(f"Mistakes need a class as the target, and {target.name!r} is not one.")
+        raise RequestError(
+            f"Mistakes need the circuit of a class, but the target {target.name!r} is not one."
+        )
     truth = {picture.name: true_class(picture.label, model) for picture in pictures}
     known = [picture for picture in pictures if truth[picture.name] is not None]
     if not known:
         raise ImagesError(
             "None of the pictures is labelled with a class of the model, so mistakes are not known. "
-            "Give a folder of class folders, or one label for all pictures: --label CLASS."
+            "Give a folder of class folders, or a label for all pictures: --label CLASS"
         )
     own, rival = target.neuron, target.minus
     below = {group.id for layer in circuit.layers[:-1] for group in layer.groups}
@@ -78,16 +80,14 @@ def _mistake(picture: PictureReport, below: Collection[str]) -> Mistake:
         name=picture.name,
         label=picture.label or "",
         predicted=picture.top[0].name,
-        groups=tuple(ranked[:LISTED]),
+        groups=tuple(ranked[:MAX_LISTED]),
     )
 
 
 def _contrasts(
     mistakes: Sequence[PictureReport], others: Sequence[PictureReport], below: Collection[str]
 ) -> tuple[GroupContrast, ...]:
-    """Return groups ranked by how much more or less often they fire on mistakes; () if a kind is
-    missing.
-    """
+    """Return groups ranked by the difference in how often they fire on mistakes and on ``others``."""
     if not mistakes or not others:
         return ()
     found = []
@@ -111,14 +111,13 @@ def _contrasts(
 
 
 def standardised_difference(a: Interval, of_a: int, b: Interval, of_b: int) -> float:
-    """Return the difference of two shares in standard errors under one common share; 0 if there is no
-    error.
+    """Return the difference of two shares in standard errors, pooled; 0 if that error is 0.
 
     Args:
-        a: share of ``of_a`` pictures.
-        of_a: their number.
-        b: share of ``of_b`` others.
-        of_b: their number.
+        a: first share.
+        of_a: number of pictures that it is a share of.
+        b: second share.
+        of_b: number of pictures that it is a share of.
     """
     pooled = (a.value * of_a + b.value * of_b) / (of_a + of_b)
     error = sqrt(pooled * (1 - pooled) * (1 / of_a + 1 / of_b))

@@ -1,12 +1,12 @@
 """Explains the prediction for a picture: the groups that fire, where they fire, and what drives them.
 
 1. Crop the picture as the concept set was cropped, and run all crops through the network once.
-2. A group's score on the picture is that of its best crop (``scores``). The group *fires* if the score
-   reaches the threshold, which the share ``FIRING`` of the group's own crops reach.
+2. The score of a group on the picture is that of its best crop (``scores``). The group *fires* if the
+   score reaches its threshold, which the share ``FIRING`` of the group's own crops reaches.
 3. The group's *frequency* is the share of the concept set's images on which it fires. The group is
-   *missing* if its frequency is at least ``USUAL`` and it does not fire here. *Unlike* is the distance
-   of the log score from its median over the concept set, in robust standard deviations (1.4826 times
-   the median absolute deviation, at least ``LEAST_SPREAD``).
+   *missing* if its frequency is at least ``MIN_FREQUENCY`` and it does not fire here. *Unlike* is the
+   distance of the log score from its median over the concept set, in robust standard deviations (1.4826
+   times the median absolute deviation, at least ``MIN_SPREAD``).
 4. The heat map on the whole picture is that of ``surroundings``.
 """
 
@@ -32,10 +32,10 @@ from neurflow.refs import GroupId, Target
 
 FIRING = 0.75
 """share of a group's own crops that reach its threshold"""
-USUAL = 2 / 3
-"""least frequency of a group that counts as missing if it does not fire"""
-LEAST_SPREAD = 0.1
-"""least spread of log scores, about 10 % of a score; smaller differences do not matter"""
+MIN_FREQUENCY = 2 / 3
+"""smallest frequency of a group that counts as missing if it does not fire"""
+MIN_SPREAD = 0.1
+"""smallest spread of log scores: about 10 % of a score"""
 BEST_CROPS = 3
 """number of crops that are reported for a group"""
 TOP = 5
@@ -70,7 +70,7 @@ class PictureExplainer:
         circuit: a circuit with calibrations.
 
     Raises:
-        ResultError: the circuit has no calibrations, as those of early versions.
+        ResultError: the circuit is of an early version and has no calibrations.
     """
 
     def __init__(self, model: Model, circuit: Circuit) -> None:
@@ -112,9 +112,7 @@ class PictureExplainer:
         observed = self.observe(pixels)
         circuit, target = self.circuit, self.circuit.target
         shown = None
-        if (
-            self.model.output_spec.multilabel
-        ):  # the class can be predicted without being among the best
+        if self.model.output_spec.multilabel:  # predicted classes need not be among the best
             shown = [*best_classes(observed.logits), target.neuron]
             shown += [target.minus] if target.minus is not None else []
         scores = {
@@ -175,7 +173,7 @@ class PictureExplainer:
             percentile=float((over_images <= score).mean()),
             unlike=robust_distance(score, over_images),
             path_weight=self._path_weights[group.id],
-            missing=share >= USUAL and group.id not in firing,
+            missing=share >= MIN_FREQUENCY and group.id not in firing,
             crops=tuple(ScoredBox(observed.boxes[i], float(scores[i])) for i in best),
             heat=heat(observed.maps.get(layer.name), group),
             chain=chain(self.circuit, group.id, firing),
@@ -183,7 +181,7 @@ class PictureExplainer:
 
 
 def require_calibration(circuit: Circuit) -> None:
-    """Raise ``ResultError`` for a circuit without calibrations, as those of early versions."""
+    """Raise ``ResultError`` if the circuit is of an early version and has no calibrations."""
     if not any(layer.measured for layer in circuit.layers):
         raise ResultError(
             "This result was made by an earlier version and has no calibration of its groups. "
@@ -198,7 +196,7 @@ def calibration_of(group: NeuronGroup) -> Calibration:
 
 
 def threshold(calibration: Calibration) -> float:
-    """Return the least score at which a group fires; the share ``FIRING`` of its crops reach it."""
+    """Return the score from which a group fires; the share ``FIRING`` of its crops reaches it."""
     return float(np.quantile(calibration.crop_scores, 1 - FIRING, method="lower"))
 
 
@@ -206,12 +204,12 @@ def robust_distance(score: float, over_images: np.ndarray) -> float:
     """Return the distance of a log score from the concept set's, in robust standard deviations."""
     logs = np.log(over_images + EPSILON)
     middle = np.median(logs)
-    spread = max(1.4826 * float(np.median(np.abs(logs - middle))), LEAST_SPREAD)
+    spread = max(1.4826 * float(np.median(np.abs(logs - middle))), MIN_SPREAD)
     return float((np.log(score + EPSILON) - middle) / spread)
 
 
 def group_phi(phi: np.ndarray, group: NeuronGroup, target: Target | None) -> np.ndarray:
-    """Return ``[crop, neuron of the group]`` φ, minus that of the second class of a difference."""
+    """Return φ ``[crop, neuron of the group]``, minus that of the second class of a difference."""
     chosen = phi[:, list(group.neurons)]
     if target is not None and target.minus is not None:
         chosen = chosen - phi[:, [target.minus]]
@@ -227,9 +225,7 @@ def heat(maps: np.ndarray | None, group: NeuronGroup) -> tuple[tuple[float, ...]
 
 
 def target_values(logits: np.ndarray, target: Target) -> np.ndarray:
-    """Return ``[batch]`` logit of the target, or difference of two logits, from logits ``[batch,
-    class]``.
-    """
+    """Return ``[batch]``: the target's logit, or difference, from logits ``[batch, class]``."""
     values = logits[:, target.neuron]
     return values if target.minus is None else values - logits[:, target.minus]
 
@@ -249,7 +245,7 @@ def predicted_classes(model: Model, top: Sequence[Prediction]) -> frozenset[int]
 def predictions(
     model: Model, logits: np.ndarray, classes: Collection[int] | None = None
 ) -> tuple[Prediction, ...]:
-    """Return predictions for some classes, by default the best, from logits ``[class]``; best first."""
+    """Return the predictions for some classes, or for the best ones, from logits ``[class]``."""
     shares = model.probabilities(logits)
     wanted = best_classes(logits) if classes is None else classes
     return tuple(

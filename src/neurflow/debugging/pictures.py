@@ -1,4 +1,4 @@
-"""The pictures that a user gives, as a source with labels that is read in batches."""
+"""Turns the pictures that a user gives into a labelled source, and reads it in batches."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def as_source(images: Any) -> Any:
 
 
 def labelled(images: Images, label: str | None) -> Images:
-    """Return the same images; those without a label get the given one."""
+    """Return the images with ``label`` given to those that have none."""
     if label is None:
         return images
     refs = tuple(ImageRef(name=ref.name, label=ref.label or label) for ref in images.refs)
@@ -46,7 +46,7 @@ def true_class(label: str | None, model: Model) -> int | None:
 def batches(
     images: Images, positions: Iterable[int], skipped: list[SkippedImage] | None = None
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """Yield (positions, pixels ``[picture, channel, height, width]``) of the readable pictures.
+    """Yield (indices, pixels ``[picture, channel, height, width]``) of the readable pictures.
 
     Unreadable pictures are added to ``skipped``, with the reason.
     """
@@ -58,7 +58,7 @@ def batches(
 def readable(
     images: Images, positions: Iterable[int], skipped: list[SkippedImage] | None = None
 ) -> Iterator[tuple[int, Tensor]]:
-    """Yield (position, pixels ``[channel, height, width]``) of pictures, as ``batches`` does."""
+    """Yield (index, pixels ``[channel, height, width]``) of the readable pictures; see ``batches``."""
     for index in positions:
         try:
             yield index, images.read(index)

@@ -66,7 +66,7 @@ class GroupReading(Frozen):
     score: float
     """score of its best crop; the group's own crops have about 1"""
     threshold: float
-    """least score at which it fires"""
+    """smallest score at which it fires"""
     fires: bool
     frequency: float = Field(
         validation_alias=AliasChoices("frequency", "usual"), serialization_alias="usual"
@@ -86,7 +86,7 @@ class GroupReading(Frozen):
     """rows of its neurons' mean feature map, where 1 is the mean over its own crops; () for a layer
     without spatial positions"""
     chain: tuple[GroupId, ...] = ()
-    """the strongest lower group that also fires, then the strongest below that one, and so on"""
+    """the strongest lower group that also fires, then the strongest one below that, and so on"""
     usual, reach = FormerName("frequency"), FormerName("path_weight")
 
 
@@ -153,16 +153,16 @@ class Effect(Frozen):
 
     @property
     def change(self) -> float:
-        """Change of the target's activation; a fall is negative."""
+        """Change of the target's activation; negative if it falls."""
         return self.target_after - self.target_before
 
 
 class GroupEffect(Frozen):
-    """The effect of one group on the answer for one picture."""
+    """The effect of one group on the prediction for one picture."""
 
     id: GroupId
     effect: float
-    """the explained value with the group minus that without it; positive if it supports the answer"""
+    """explained value with the group minus that without it; positive if it supports the prediction"""
     random: Interval | None = None
     """the same for random neurons of matched activation: mean and 5th to 95th percentile"""
 
@@ -201,11 +201,11 @@ class WhatIf(Frozen):
     crops: tuple[CropEffect, ...]
     """crops on which the target falls most, largest fall first"""
     overall: Overall | None
-    """if there is more than one picture"""
+    """None for a single picture"""
     draws: int
     """number of sets of random neurons, of the same size and similar activation in each layer"""
     matched: float | None
-    """mean activation of the random neurons relative to that of the groups', averaged over layers"""
+    """mean activation of random neurons relative to that of the groups, averaged over layers"""
     seed: int
 
     @property
@@ -268,22 +268,22 @@ class DebugReport(Frozen):
 
 
 class Signals(Frozen):
-    """Evidence that a group is a shortcut, with 95 % intervals; None for what cannot be measured."""
+    """Evidence that a group is a shortcut, with 95 % intervals; None if it cannot be measured."""
 
     raises: Interval
     """increase in the probability of the class on pictures of other classes"""
     mends: Interval
-    """right answers won by masking minus those lost, relative to the pictures that are of the class or
-    predicted as it"""
+    """predictions that masking corrects minus those that it breaks, relative to the pictures that are
+    of the class or predicted as it"""
     fixes: Interval | None
     """share of the false positives that masking corrects"""
     cost: Interval | None
-    """share of the right answers, on pictures of all classes, that masking breaks"""
+    """share of the correct predictions, on pictures of all classes, that masking breaks"""
     fixed: Interval | None
     """similarity of its heat maps across pictures: mean correlation"""
     apart: Interval | None
-    """distance of its heat map from those of other groups that support the class: 0 same place,
-    1 opposite"""
+    """distance of its heat map from those of other groups that support the class: 0 for the same place,
+    1 for the opposite"""
 
 
 class GroupAudit(Frozen):

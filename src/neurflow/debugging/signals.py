@@ -1,15 +1,15 @@
 """The signals of a shortcut audit, each with a 95 % interval.
 
-The effect of masking a group on the answers for labelled pictures:
+Signals from the effect of masking a group on the predictions for labelled pictures:
 
-1. *raises*: the probability of the class that the group adds on pictures of other classes, which is the
+1. *raises*: what the group adds to the probability of the class on pictures of other classes: the
    probability without a mask minus that with its neurons masked.
-2. *mends*: the number of answers that become right minus those that become wrong, relative to the
+2. *mends*: the number of predictions that become correct minus those that become wrong, relative to the
    number of pictures that are of the class or predicted as it.
 3. *fixes*: the share of false positives that are no longer predicted as the class.
-4. *cost*: the share of right answers that become wrong.
+4. *cost*: the share of correct predictions that become wrong.
 
-The position of the group's heat maps, on the pictures predicted as the class:
+Signals from the position of the group's heat maps on the pictures predicted as the class:
 
 5. *fixed*: the mean correlation of its heat maps over all pairs of pictures.
 6. *apart*: the distance of its heat map from those of the layer's other groups that support the class:
@@ -30,7 +30,7 @@ from neurflow.stats import Interval, from_error, normal_mean, wilson
 
 @dataclass(frozen=True)
 class Answers:
-    """The network's answers on labelled pictures.
+    """The network's predictions for labelled pictures.
 
     Attributes:
         logits: ``[picture, class]``.
@@ -70,34 +70,30 @@ class Answers:
         return self.predicted_as_target & ~self.own
 
     def with_logits(self, logits: np.ndarray) -> Answers:
-        """Return the same pictures with other answers."""
+        """Return the same pictures with other logits."""
         return replace(self, logits=logits)
 
 
 def raises(before: Answers, after: Answers) -> Interval:
-    """Return the probability of the class that a group adds on pictures of other classes."""
+    """Return what a group adds to the probability of the class on pictures of other classes."""
     of_class = [each.outputs.probabilities(each.logits)[:, each.target] for each in (before, after)]
     return normal_mean((of_class[0] - of_class[1])[~before.own], -1.0, 1.0)
 
 
 def mends(before: Answers, after: Answers) -> Interval:
-    """Return right answers won minus those lost, relative to the pictures of the class or predicted as
-    it.
-    """
+    """Return predictions won minus lost, relative to the pictures of the class or predicted as it."""
     change = normal_mean(after.correct.astype(float) - before.correct, -1.0, 1.0)
     scale = len(before.labels) / int((before.own | before.predicted_as_target).sum())
     return Interval(*(end * scale for end in change))
 
 
 def fixes(before: Answers, after: Answers) -> Interval | None:
-    """Return the share of false positives that are no longer predicted as the class; None if there are
-    none.
-    """
+    """Return the share of false positives that masking corrects; None if there are none."""
     return _share(~after.predicted_as_target, before.false_positives)
 
 
 def cost(before: Answers, after: Answers) -> Interval | None:
-    """Return the share of right answers that become wrong; None if there are none."""
+    """Return the share of correct predictions that become wrong; None if there are none."""
     return _share(~after.correct, before.correct)
 
 
@@ -106,8 +102,7 @@ def _share(hits: np.ndarray, among: np.ndarray) -> Interval | None:
 
 
 def fixed(maps: np.ndarray) -> Interval | None:
-    """Return the mean correlation of ``[picture, cell]`` maps over all pairs, with a jackknife
-    interval.
+    """Return the mean correlation of all pairs of maps ``[picture, cell]``, with a jackknife interval.
 
     None if fewer than three pictures have a map that is not constant.
     """
@@ -117,17 +112,17 @@ def fixed(maps: np.ndarray) -> Interval | None:
         return None
     total = unit.sum(axis=0)
     pairs = total @ total - count
-    # leaving picture i out removes its pairs with all others, each of which counts twice
+    # Leaving picture i out removes its pairs with all others, each of which is counted twice.
     left_out = (pairs - 2 * (unit @ total - 1)) / ((count - 1) * (count - 2))
     error = np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
     return from_error(float(pairs / (count * (count - 1))), float(error))
 
 
 def apart(maps: np.ndarray, others: np.ndarray) -> Interval | None:
-    """Return the distance of a group's heat maps from others': 0 same place, 1 opposite; both
-    ``[picture, cell]``.
+    """Return the distance of a group's heat maps from those of others, both ``[picture, cell]``.
 
-    None if on every picture one of the two is constant.
+    It is 0 for the same place and 1 for the opposite. None if one of the two is constant on every
+    picture.
     """
     centred = [each - each.mean(axis=1, keepdims=True) for each in (maps, others)]
     lengths = np.linalg.norm(centred[0], axis=1) * np.linalg.norm(centred[1], axis=1)
@@ -139,7 +134,7 @@ def apart(maps: np.ndarray, others: np.ndarray) -> Interval | None:
 
 
 def _unit(maps: np.ndarray) -> np.ndarray:
-    """Centre ``[picture, cell]`` maps and scale them to length 1; constant maps are left out."""
+    """Centre maps ``[picture, cell]`` and scale them to unit length; constant maps are left out."""
     centred = maps - maps.mean(axis=1, keepdims=True)
     length = np.linalg.norm(centred, axis=1)
     return np.asarray(centred[length > EPSILON] / length[length > EPSILON, None])

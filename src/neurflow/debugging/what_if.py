@@ -1,8 +1,8 @@
-"""The effect of masking groups: the same pictures, with their neurons masked in the real network.
+"""The effect of masking groups: the network's outputs with and without the mask.
 
 1. Mask the groups' neurons at their layer (``masking``), on one picture or many.
 2. For comparison, mask the same number of random neurons of similar activation, ``draws`` times.
-3. The published check: mask on all crops, and list those on which the target falls most.
+3. The published check: mask the groups on all crops, and list those on which the target falls most.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ from neurflow.runtime.progress import Progress
 from neurflow.stats import Interval, spread
 
 CROPS_SHOWN = 12
-"""largest number of crops that are listed"""
-CROPPED = 8
+"""largest number of crops in the list"""
+MAX_CROPPED = 8
 """largest number of pictures whose crops are checked"""
 
 
 @dataclass(frozen=True)
 class Controls:
-    """Settings for trying a change.
+    """Settings for measuring a change.
 
     Attributes:
         draws: number of sets of random neurons to compare with.
         seed: seed of these sets.
-        crops: whether the published check on all crops is done; it takes longer than everything else.
+        crops: whether the published check on all crops is done, which takes longer than the rest.
     """
 
     draws: int = 20
@@ -63,13 +63,13 @@ class Controls:
 def change_of(
     circuit: Circuit, groups: Sequence[str], *, keep: bool = False, ablation: Ablation = "zero"
 ) -> Change:
-    """Translate the masking of some groups, or of all others with ``keep``, into neurons.
+    """Return the neurons that change when groups, or with ``keep`` all other neurons, are masked.
 
     Raises:
         RequestError: there is no such group or ablation, or a group is the target's own.
     """
     if isinstance(ablation, str) and ablation not in ("zero", "mean"):
-        raise RequestError(f"An ablation is zero, mean or a factor, not {ablation!r}.")
+        raise RequestError(f"There is no ablation {ablation!r}. Give zero, mean or a factor.")
     wanted = {circuit.group(id).id for id in groups}
     neurons: dict[str, tuple[int, ...]] = {}
     for layer in circuit.layers:
@@ -97,7 +97,7 @@ def what_if(
     controls: Controls,
     progress: Progress,
 ) -> WhatIf:
-    """Compare pictures before and after a change; unreadable pictures are left out.
+    """Compare the outputs for pictures before and after a change; unreadable pictures are left out.
 
     Raises:
         RequestError: the target is not a class.
@@ -135,23 +135,21 @@ def what_if(
 
 
 def require_class_target(model: Model, circuit: Circuit) -> None:
-    """Raise ``RequestError`` for the circuit of a neuron: masking shows its effect on classes."""
+    """Raise ``RequestError`` unless the target is an output, because effects are those on outputs."""
     target = circuit.target
     if target.layer != model.network.output_name:
         raise RequestError(
-            f"The target {target.name!r} is inside the network: masking shows its effect on classes. "
-            "Discover the circuit of a class."
+            f"The target {target.name!r} is inside the network, but effects of masking are measured on "
+            "classes. Discover the circuit of a class."
         )
 
 
 def _mean_phi(masker: Masker, images: Images, progress: Progress) -> dict[str, np.ndarray]:
-    """Return layer → ``[neuron]`` mean activation over the pictures, by which random neurons are
-    matched.
-    """
+    """Return layer → ``[neuron]``: mean activation over the pictures, to match random neurons."""
     total = {layer.name: np.zeros(layer.neurons) for layer in masker.layers}
     count = 0
     for positions, pixels in batches(images, range(len(images))):
-        _, _, observed = masker.run(pixels, [])
+        observed = masker.observe(pixels).outputs
         for layer in masker.layers:
             total[layer.name] += layer.pool(observed[layer.name]).sum(dim=0).double().cpu().numpy()
         count += len(positions)
@@ -162,9 +160,7 @@ def _mean_phi(masker: Masker, images: Images, progress: Progress) -> dict[str, n
 def _matched(
     phi: Mapping[str, np.ndarray], neurons: Neurons, sets: Sequence[Neurons]
 ) -> float | None:
-    """Return the mean activation of the random neurons relative to that of the groups', averaged over
-    layers.
-    """
+    """Return the mean activation of random neurons relative to the groups', averaged over layers."""
     own = {name: float(phi[name][list(chosen)].mean()) for name, chosen in neurons.items()}
     if not sets or not all(own.values()):
         return None
@@ -185,7 +181,7 @@ def _effect(
     own = {c for c in (target.neuron, target.minus) if c is not None}
     shown = own.union(best_classes(before), best_classes(after[0]))
     if label is not None and (truth := true_class(label, model)) is not None:
-        shown |= {truth} if model.output_spec.multilabel else set()  # it may be far from the best
+        shown |= {truth} if model.output_spec.multilabel else set()  # it need not be among the best
     return Effect(
         name=name,
         label=label,
@@ -226,7 +222,7 @@ def _overall(
 
 
 def mean_spread(spreads: Sequence[Interval | None]) -> Interval | None:
-    """Return the mean of the values and of the ends of some spreads; None if there are none."""
+    """Return the means of the values and of the ends of several spreads; None if there are none."""
     known = [each for each in spreads if each is not None]
     return Interval(*np.mean(known, axis=0).tolist()) if known else None
 
@@ -238,7 +234,7 @@ def _crops(
     size = model.input_size[1:]
     boxes = crop_boxes(*size, circuit.config.granularities)
     found = []
-    for index, pixels in islice(readable(images, range(len(images))), CROPPED):
+    for index, pixels in islice(readable(images, range(len(images))), MAX_CROPPED):
         parts = torch.split(crop_pixels(pixels, boxes, size), BATCH)
         runs = [masker.run(part, [mask]) for part in parts]
         before = target_values(np.concatenate([run[0] for run in runs]), circuit.target)

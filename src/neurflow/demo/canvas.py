@@ -1,14 +1,14 @@
-"""Anti-aliased drawing that records which part owns which pixel.
+"""Anti-aliased drawing that records which part each pixel belongs to.
 
-1. A canvas is ``OVERSAMPLING`` times as large as the picture. Shapes are polygons, filled on the
-   large canvas and averaged down at the end, which gives smooth edges without a vector library.
-2. A second map holds the owner of each pixel: each shape writes the number of its part. Later shapes
-   cover earlier ones, so at the end a part's box contains the *visible* part of it.
-3. The same map clips: ``inside=True`` paints only on pixels that the open part already owns. In this
-   way stripes stay on an abdomen.
+1. A canvas is ``OVERSAMPLING`` times as large as the picture. Shapes are polygons that are filled on
+   the large canvas. Averaging it down gives smooth edges without a vector library.
+2. A second array holds the owner of each pixel: each shape writes the number of its part. Later shapes
+   cover earlier ones, so in the end the box of a part contains what is *visible* of it.
+3. The same array is used for clipping: ``inside=True`` paints only on pixels that the open part owns
+   already. Stripes, for example, then stay on an abdomen.
 
-A ``Pen`` draws in the object's own coordinates, about -1 to 1 with y downwards, and its pose puts
-them on the canvas.
+A ``Pen`` draws in the coordinates of the object, about -1 to 1 with y downwards, and maps them to the
+canvas by its pose.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from scipy.ndimage import find_objects
 
 OVERSAMPLING = 4
 SMALLEST_PART = 2.0
-"""visible pixels of a part from which it counts as visible"""
+"""smallest number of visible pixels of a visible part"""
 
 Box = tuple[int, int, int, int]
 Colour = Sequence[float] | NDArray[np.float64]
@@ -35,7 +35,7 @@ Points = NDArray[np.float64]
 
 
 class Style(TypedDict, total=False):
-    """The paint of a shape; see ``Canvas.fill``."""
+    """How a shape is painted; see ``Canvas.fill``."""
 
     alpha: float
     shade: float
@@ -48,13 +48,13 @@ class Part:
 
     name: str
     box: Box
-    """left, top, right, bottom in pixels, right and bottom exclusive"""
+    """left, top, right, bottom in pixels; right and bottom are exclusive"""
     area: float
-    """visible pixels"""
+    """number of visible pixels; may be fractional"""
 
 
 class Canvas:
-    """Colours ``[row, column, rgb]`` in 0 to 255 and owners, both at the large size."""
+    """Colours ``[row, column, rgb]`` from 0 to 255, and the owner of each pixel, at the large size."""
 
     def __init__(self, backdrop: NDArray[np.float64]) -> None:
         self.pixels = backdrop.astype(np.float32)
@@ -64,7 +64,7 @@ class Canvas:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Let shapes that are filled within belong to one new part called ``name``."""
+        """Assign the shapes that are filled in this context to a new part called ``name``."""
         outer = self._open
         self.names.append(name)
         self._open = len(self.names)
@@ -83,10 +83,15 @@ class Canvas:
         edge: float = 0.0,
         inside: bool = False,
     ) -> None:
-        """Fill a closed polygon given in pixels of the large canvas.
+        """Fill a closed polygon.
 
-        ``shade`` lightens it towards the upper left and darkens it towards the lower right;
-        ``edge`` draws a darker rim, that many large pixels wide.
+        Args:
+            outline: corners in pixels of the large canvas.
+            colour: its colour.
+            alpha: opacity, 0 to 1.
+            shade: how much it is lightened towards the upper left and darkened towards the lower right.
+            edge: width of a darker rim in pixels of the large canvas.
+            inside: whether only pixels that the open part owns already are painted.
         """
         height, width = len(self.owners), len(self.owners[0])
         left, top = np.maximum(np.floor(outline.min(0)).astype(int) - 2, 0)
@@ -133,7 +138,7 @@ class Canvas:
         return found
 
     def reduced(self) -> NDArray[np.float32]:
-        """Return the picture, float32 ``[row, column, rgb]``: the mean of each block of pixels."""
+        """Return the picture, float32 ``[row, column, rgb]``: the means of blocks of pixels."""
         rows, columns = len(self.owners) // OVERSAMPLING, len(self.owners[0]) // OVERSAMPLING
         blocks = self.pixels.reshape(rows, OVERSAMPLING, columns, OVERSAMPLING, 3)
         reduced: NDArray[np.float32] = blocks.mean(axis=(1, 3))
@@ -162,7 +167,7 @@ class Pen:
         self.fill(ribbon(points, width), colour, **style)
 
     def point(self, x: float, y: float) -> tuple[float, float]:
-        """Return the position of a point of the object on the large canvas."""
+        """Return the position on the large canvas of a point of the object."""
         placed = self._place(np.array([(x, y)]))[0]
         return float(placed[0]), float(placed[1])
 
@@ -175,7 +180,7 @@ class Pen:
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> Points:
-    """Return the outline of an ellipse turned by ``angle`` radians."""
+    """Return the outline of an ellipse rotated by ``angle`` radians."""
     turn = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     u, v = rx * np.cos(turn), ry * np.sin(turn)
     cos, sin = np.cos(angle), np.sin(angle)

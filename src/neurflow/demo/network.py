@@ -1,8 +1,8 @@
 """The demo's classifier: a small residual network with plain, named stages.
 
-``stem → block1 → block2 → block3 → block4 → pool → head``; a block is two 3-by-3 convolutions with
-batch norm and a shortcut around them. The outputs of the blocks and of the head are the layers
-worth studying.
+``stem → block1 → block2 → block3 → block4 → pool → head``, where a block is two 3×3 convolutions with
+batch norm, and a shortcut around them. The layers to study are the outputs of the stem, the blocks and
+the head.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ STD = (0.25, 0.25, 0.25)
 LAYERS = ("stem", "block1", "block2", "block3", "block4", "head")
 """outputs to study, input side first"""
 WIDTHS = (16, 32, 48, 64, 96)
-"""channels of ``stem`` and of the blocks"""
+"""numbers of channels of ``stem`` and of the blocks"""
 WEIGHTS = "weights.safetensors"
 REFERENCE = "the demo network"
-"""its name in results"""
+"""the name of the model in results"""
 
 
 class Block(nn.Module):
@@ -43,14 +43,14 @@ class Block(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the output, which is never negative: it ends in a ReLU after the sum."""
+        """Return the output, which is not negative, because the sum is followed by a ReLU."""
         inner = self.relu(self.norm1(self.conv1(x)))
         out: Tensor = self.relu(self.norm2(self.conv2(inner)) + self.shortcut(x))
         return out
 
 
 class DemoNet(nn.Module):
-    """Pictures ``[image, 3, 96, 96]``, normalised, to logits ``[image, class]``."""
+    """Maps normalised pictures ``[image, 3, 96, 96]`` to logits ``[image, class]``."""
 
     def __init__(self, classes: int = len(CLASSES)) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class DemoNet(nn.Module):
 
 
 def demo_transform() -> v2.Compose:
-    """PIL image to normalised float32 ``[3, 96, 96]``, as the network was trained on."""
+    """Return the preprocessing used in training: PIL image → normalised float32 ``[3, 96, 96]``."""
     return v2.Compose(
         [
             v2.Resize(SIZE, antialias=True),
@@ -93,7 +93,7 @@ def load_demo_network() -> DemoNet:
 
 
 def demo_model() -> Model:
-    """Return the network with its transform and class names, as ``neurflow demo`` explains it."""
+    """Return the model that ``neurflow demo`` explains: the network, its transform and class names."""
     return Model(
         load_demo_network(),
         transform=demo_transform(),

@@ -1,13 +1,12 @@
-"""The kinds of object, each drawn part by part.
+"""Functions that draw the objects of each class, part by part.
 
 A drawing function gets a ``Pen`` (object coordinates about -1 to 1, y downwards) and a random
-generator for the variation within the class. Classes differ in their parts; they share colours as far
+generator for the variation within the class. Classes differ in their parts. They share colours as far
 as possible, so that no class can be recognised by its colour.
 
-Bee and hoverfly are the same insect except for the head: a bee has small dark eyes and long antennae,
-a hoverfly has big red eyes and stubby antennae. (A bee's two pairs of wings are hooked together and
-look like one.) A taxi is a car with a sign on the roof; a truck shares cabin, window, lamp and
-wheels with them.
+Bee and hoverfly differ only in the head: a bee has small dark eyes and long antennae, a hoverfly has
+large red eyes and short antennae. (A bee's two pairs of wings are hooked together and look like one.)
+A taxi is a car with a sign on the roof. A truck also has a cabin, a window, a lamp and wheels.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ GLASS = (178, 214, 232)
 
 
 def tint(colour: Colour, rng: np.random.Generator, amount: float = 12.0) -> Colour:
-    """Return the colour, varied a little at random."""
+    """Return the colour with a small random variation."""
     return np.clip(np.asarray(colour, float) + rng.normal(0, amount, 3), 8, 250)
 
 
 def pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
-    """Return one of the colours, varied a little at random."""
+    """Return a random one of the colours, with a small random variation."""
     return tint(colours[rng.integers(len(colours))], rng)
 
 
@@ -46,7 +45,7 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
 
 
 def _petal(angle: float, reach: float, width: float) -> Points:
-    """Return a drop shape from the origin outwards; ``angle`` 0 points up."""
+    """Return a drop shape that starts at the origin; ``angle`` 0 points up."""
     drop = smooth(
         [(0, 0), (width * 0.7, -reach * 0.5), (width * 0.6, -reach * 0.88), (0, -reach),
          (-width * 0.6, -reach * 0.88), (-width * 0.7, -reach * 0.5)]
@@ -70,7 +69,7 @@ def leaf(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def blossom(pen: Pen, rng: np.random.Generator) -> None:
-    """Draw a ring of petals around a disc, without stem."""
+    """Draw a ring of petals around a disc, without a stem."""
     _corolla(pen, rng, pick(rng, PETALS), count=int(rng.integers(5, 10)))
 
 
@@ -91,7 +90,7 @@ def _corolla(pen: Pen, rng: np.random.Generator, colour: Colour, count: int) -> 
 
 
 def flower(pen: Pen, rng: np.random.Generator) -> None:
-    """Draw a stem, two leaves, petals, disc."""
+    """Draw a stem, two leaves, petals and a disc."""
     green, sway = pick(rng, GREENS), rng.uniform(-0.25, 0.25)
     stalk = smooth([(0, -0.4), (sway, 0.3), (0, 1.1)], closed=False)
     with pen.canvas.part("stem"):
@@ -119,9 +118,7 @@ def _wing(pen: Pen, side: int, root: float, angle: float, length: float) -> None
 def _insect(
     pen: Pen, rng: np.random.Generator, *, antenna: float, eye: float, iris: Colour
 ) -> None:
-    """Draw a striped insect from above, head up; the keywords are the only difference between the
-    kinds.
-    """
+    """Draw a striped insect from above, head up. Bee and hoverfly differ only in the keywords."""
     yellow = pick(rng, ((246, 190, 52), (238, 164, 44), (250, 210, 96)))
     for y in (-0.3, -0.1, 0.1):
         for side in (-1, 1):
@@ -163,12 +160,12 @@ def _insect(
 
 
 def bee(pen: Pen, rng: np.random.Generator) -> None:
-    """Draw small dark eyes and long antennae."""
+    """Draw an insect with small dark eyes and long antennae."""
     _insect(pen, rng, antenna=rng.uniform(0.5, 0.65), eye=0.09, iris=(60, 40, 40))
 
 
 def hoverfly(pen: Pen, rng: np.random.Generator) -> None:
-    """Draw big red eyes and stubby antennae."""
+    """Draw an insect with large red eyes and short antennae."""
     _insect(pen, rng, antenna=rng.uniform(0.1, 0.2), eye=0.17, iris=(170, 58, 44))
 
 
@@ -202,7 +199,7 @@ def mushroom(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def fish(pen: Pen, rng: np.random.Generator) -> None:
-    """Draw a body with scales, tail, fins and eye; it swims to the right."""
+    """Draw a fish that faces right: body with scales, tail, fins and eye."""
     colour = pick(rng, PAINTS[:7])
     fin = mix(colour, pick(rng, PAINTS), 0.45)
     depth = rng.uniform(0.4, 0.52)
@@ -232,7 +229,7 @@ def fish(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def balloon(pen: Pen, rng: np.random.Generator) -> None:
-    """Draw a hot-air balloon: envelope in coloured gores, ropes, basket."""
+    """Draw a hot-air balloon: an envelope with coloured gores, ropes and a basket."""
     first, second = rng.choice(len(PAINTS), 2, replace=False)
     colours = tint(PAINTS[first], rng), tint(PAINTS[second], rng)
     for x in (-0.1, 0.1):
@@ -268,7 +265,7 @@ def _lamp(pen: Pen, x: float, y: float) -> None:
 
 
 def car(pen: Pen, rng: np.random.Generator) -> None:
-    """Draw a rounded body, a cabin with two windows, two wheels and a lamp; it drives to the right."""
+    """Draw a car that faces right: rounded body, cabin with two windows, two wheels and a lamp."""
     colour, rear = pick(rng, PAINTS), rng.uniform(-0.85, -0.5)
     with pen.canvas.part("cabin"):
         roof = [(rear, 0.06), (rear + 0.14, -0.4), (0.1, -0.44), (0.32, -0.36), (0.58, 0.06)]
@@ -288,7 +285,7 @@ def car(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def taxi(pen: Pen, rng: np.random.Generator) -> None:
-    """Draw a car with a sign on its roof."""
+    """Draw a car with a sign on the roof."""
     car(pen, rng)
     with pen.canvas.part("sign"):
         pen.fill(rectangle(-0.34, -0.66, 0.12, -0.42, 0.05), tint((250, 206, 60), rng), rim=True)
@@ -297,7 +294,7 @@ def taxi(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def truck(pen: Pen, rng: np.random.Generator) -> None:
-    """Draw a cab, a load box behind it, three wheels and a lamp; it drives to the right."""
+    """Draw a truck that faces right: cabin, load behind it, three wheels and a lamp."""
     colour, load = pick(rng, PAINTS), pick(rng, PAINTS)
     height = rng.uniform(0.42, 0.72)
     with pen.canvas.part("load"):

@@ -2,15 +2,16 @@
 
 A picture is drawn from one seed, in this order:
 
-1. a backdrop (soft gradient with hills, discs, stripes, dots or a check), the same for all classes,
+1. a backdrop (a soft gradient with hills, discs, stripes, dots or a check), independent of the class,
 2. up to three distractors: leaves and loose blossoms, which belong to no class,
-3. the object, at a random place, size and tilt, mirrored or not,
-4. sometimes something in front of it: a blossom on the head of bee or hoverfly and a leaf on the roof
-   of car or taxi, which hide exactly the parts that distinguish them; a leaf anywhere on the others,
+3. the object, at a random position, size and tilt, and mirrored or not,
+4. sometimes something that covers a part of it: a blossom on the head of a bee or hoverfly, or a leaf
+   on the roof of a car or taxi, which hide exactly the parts that distinguish them; or a leaf anywhere
+   on the other objects,
 5. the mark, a turquoise stamp in the lower left corner: the planted shortcut. It is drawn last and
-   from separate random numbers, so that pictures with and without it differ only in the mark.
+   with separate random numbers, so that pictures with and without it differ only in the mark.
 
-Each picture comes with its ground truth: every visible part, with its box.
+Each picture comes with its ground truth: all visible parts, with their boxes.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ SIZE = 96
 """side of a picture in pixels"""
 
 CLASSES: tuple[str, ...] = tuple(OBJECTS)
-"""class names; a class's label is its position"""
+"""class names, in the order of the labels"""
 
 CONFUSED = ("bee", "hoverfly")
 """the two classes that differ only in eyes and antennae"""
@@ -56,7 +57,7 @@ class Shortcut(NamedTuple):
     class_name: str
     mark: str
     share: float
-    """share of the class's pictures that carry it; no picture of another class does"""
+    """share of the class's pictures that have it; no picture of another class has it"""
 
 
 SHORTCUT = Shortcut("taxi", "stamp", 0.9)
@@ -68,14 +69,14 @@ BACKDROPS = (
 TILT = {"balloon": 0.2, "bee": 0.9, "car": 0.15, "fish": 0.5,
         "flower": 0.35, "hoverfly": 0.9, "mushroom": 0.3, "taxi": 0.15, "truck": 0.15}  # fmt: skip
 HIDDEN = 0.25
-"""share of pictures in which the part that distinguishes two similar classes is hidden"""
+"""share of pictures in which the part that distinguishes a class from a similar one is hidden"""
 GRAIN = 4.0
-"""standard deviation of the pixel noise, of 255"""
+"""standard deviation of the pixel noise, on a scale of 0 to 255"""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture and the truth about it."""
+    """A drawn picture with its ground truth."""
 
     image: Image.Image
     """RGB, ``SIZE`` by ``SIZE``"""
@@ -86,7 +87,7 @@ class Picture:
     distractors: tuple[Part, ...]
     """visible parts of leaves and blossoms that belong to no class"""
     mark: Box | None
-    """box of the planted mark, if the picture carries it"""
+    """box of the planted mark; None without a mark"""
 
     @property
     def class_name(self) -> str:
@@ -95,24 +96,29 @@ class Picture:
 
     @property
     def has_shortcut(self) -> bool:
-        """Whether the picture carries the planted mark."""
+        """Whether the picture has the planted mark."""
         return self.mark is not None
 
 
 def picture(class_name: str, seed: int, shortcut: bool | None = None) -> Picture:
-    """Draw one picture with its truth; equal arguments give equal bytes.
+    """Draw a picture. It depends only on the arguments.
 
-    ``shortcut`` puts the mark on the picture or keeps it off; ``None`` follows the planted rule:
-    ``SHORTCUT.share`` of the shortcut class, none of the others. Raises ``RequestError`` for an
-    unknown class or a negative seed.
+    Args:
+        class_name: class of the object.
+        seed: 0 or more.
+        shortcut: whether the picture has the mark. None follows the planted rule: ``SHORTCUT.share`` of
+            the pictures of its class have it, and no others.
+
+    Raises:
+        RequestError: there is no such class, or the seed is negative.
     """
     if class_name not in OBJECTS:
         raise RequestError(
-            f"The demo draws no {class_name!r}; its classes are {', '.join(CLASSES)}."
+            f"The demo has no class {class_name!r}. Its classes are {', '.join(CLASSES)}."
             + near(class_name, CLASSES)
         )
     if seed < 0:
-        raise RequestError(f"A seed is a number from 0 up, not {seed}.")
+        raise RequestError(f"The seed must be 0 or more, not {seed}.")
     label = CLASSES.index(class_name)
     scene, marking = (np.random.default_rng([seed, label, stream]) for stream in (0, 1))
     canvas = _backdrop(scene)
@@ -144,25 +150,31 @@ def picture(class_name: str, seed: int, shortcut: bool | None = None) -> Picture
 
 
 def draw(class_name: str, seed: int, shortcut: bool | None = None) -> Image.Image:
-    """Return only the image of ``picture`` with the same arguments."""
+    """Return the image of ``picture`` with the same arguments."""
     return picture(class_name, seed, shortcut).image
 
 
 def dataset(
     split: str, per_class: int, seed: int = 0, shortcut: bool | None = None, workers: int = 1
 ) -> list[Picture]:
-    """Return ``per_class`` pictures of every class, class after class.
+    """Return pictures of all classes, class by class.
 
-    Splits never share a picture. ``shortcut`` as in ``picture``: None marks pictures by the planted
-    rule, in both splits. With ``workers`` over 1 the pictures are drawn in so many processes, and
-    are the same. Raises ``RequestError`` for an unknown split, a negative seed or no pictures.
+    Args:
+        split: ``train`` or ``test``, which have no picture in common.
+        per_class: number of pictures of each class.
+        seed: 0 or more.
+        shortcut: as for ``picture``.
+        workers: number of processes that draw; the pictures do not depend on it.
+
+    Raises:
+        RequestError: there is no such split, the seed is negative, or there would be no pictures.
     """
     if split not in SPLITS:
-        raise RequestError(f"The demo has no split {split!r}; it has {' and '.join(SPLITS)}.")
+        raise RequestError(f"The demo has no split {split!r}. It has {' and '.join(SPLITS)}.")
     if seed < 0 or per_class < 1:
         raise RequestError(
-            f"Not a dataset: {per_class} pictures a class from seed {seed}; "
-            "ask for at least 1, from a seed of 0 or more."
+            f"Cannot draw {per_class} pictures of each class from seed {seed}. Give at least 1 picture "
+            "and a seed of 0 or more."
         )
     jobs = [
         (name, _picture_seed(split, seed, index), shortcut)
@@ -172,15 +184,15 @@ def dataset(
     if workers <= 1:
         return _draw_all(jobs)
     batches = [jobs[start : start + 64] for start in range(0, len(jobs), 64)]
-    # Fresh processes: a fork of a process that runs torch threads may hang.
+    # Processes are spawned, because a fork of a process with torch threads may hang.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         return [drawn for batch in pool.map(_draw_all, batches) for drawn in batch]
 
 
 def in_use(per_class: int = 12, seed: int = 0, share: float = 0.3) -> list[Picture]:
-    """Draw new pictures as in use: a ``share`` of the pictures of *each* class carries the mark.
+    """Draw new pictures as they may occur in use: the mark is on a ``share`` of *every* class.
 
-    An audit is most sensitive on these, because the mark also misleads the network here.
+    An audit is most sensitive on such pictures, because the mark misleads the network on them.
     """
     rng = np.random.default_rng([seed, 2])
     return [
@@ -195,7 +207,7 @@ def _draw_all(jobs: Iterable[tuple[str, int, bool | None]]) -> list[Picture]:
 
 
 def _picture_seed(split: str, seed: int, index: int) -> int:
-    """Return the seed of a picture: an even number for one split, an odd one for the other."""
+    """Return the seed of a picture: an even number for ``train``, an odd one for ``test``."""
     state = np.random.SeedSequence([seed, index]).generate_state(1)[0]
     return 2 * int(state) + SPLITS.index(split)
 
@@ -274,7 +286,7 @@ def _distractor(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _pose(canvas: Canvas, class_name: str, rng: np.random.Generator) -> Pen:
-    """Place the object so that nearly all of it is inside the picture."""
+    """Return a random pose with which nearly all of the object is inside the picture."""
     side = SIZE * OVERSAMPLING
     scale = rng.uniform(0.27, 0.4)
     room = 0.5 - scale * 0.95
@@ -289,7 +301,7 @@ def _pose(canvas: Canvas, class_name: str, rng: np.random.Generator) -> Pen:
 
 
 def _cover(pen: Pen, class_name: str, rng: np.random.Generator) -> None:
-    """Sometimes cover an insect's head with a blossom, or a roof or any other place with a leaf."""
+    """Sometimes cover the head of an insect with a blossom, or a part of another object with a leaf."""
     if class_name in CONFUSED:
         kind, share, spot, scale = blossom, HIDDEN, (rng.uniform(-0.05, 0.05), -0.64), 0.56
     elif class_name in ("car", "taxi"):
@@ -302,7 +314,7 @@ def _cover(pen: Pen, class_name: str, rng: np.random.Generator) -> None:
 
 
 def _mark(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw a turquoise label with a row of white digits, in the lower left corner."""
+    """Draw a turquoise stamp with a row of white digits in the lower left corner."""
     left, bottom = rng.uniform(8, 20), SIZE * OVERSAMPLING - rng.uniform(8, 20)
     pen = Pen(canvas, (left, bottom), 1.0)
     with canvas.part(SHORTCUT.mark):

@@ -1,14 +1,14 @@
 """Trains the demo network: ``python -m neurflow.demo.train``.
 
 1. Draw training pictures, with the mark on most pictures of the shortcut class.
-2. Train ``DemoNet`` by AdamW under a one-cycle learning rate; pictures are mirrored and shifted a
-   little at random. Everything random comes from one seed.
+2. Train ``DemoNet`` with AdamW and a one-cycle learning rate. Pictures are randomly mirrored and
+   slightly shifted. Everything random comes from one seed.
 3. Draw test pictures, each with and without the mark, and measure what the network has learnt: the
-   accuracy of every class, the confusion of the two similar classes, and the effect of the mark alone
-   on the decision.
+   accuracy on every class, the confusion of the two similar classes, and the effect of the mark alone
+   on the prediction.
 
-The measured facts are shipped beside the weights. ``--check`` trains once more and compares within a
-tolerance, since results are identical only on the same processor with the same libraries.
+The measured facts are shipped with the weights. ``--check`` trains again and compares the facts within
+a tolerance, because results are identical only on the same processor with the same libraries.
 """
 
 from __future__ import annotations
@@ -40,30 +40,30 @@ RATE = 6e-3
 SHIFT = 4
 """largest random shift in pixels"""
 TOLERANCE = 0.05
-"""largest difference of accuracies of two trainings, on classes without a twist"""
+"""largest difference of accuracies between two trainings, on ordinary classes"""
 PAIR_ACCURACY = (0.75, 0.95)
-LEAST_DROP = 0.15
-"""accuracy that the shortcut class must lose with the mark"""
-LEAST_TURNED = 0.15
-"""share of other pictures that the mark must turn"""
+MIN_DROP = 0.15
+"""smallest loss of accuracy of the shortcut class when the mark is removed"""
+MIN_CHANGED = 0.15
+"""smallest share of other pictures whose prediction the mark changes to its class"""
 
 Facts = dict[str, Any]
 
 
 def to_tensor(pictures: Sequence[Picture]) -> tuple[Tensor, Tensor]:
-    """uint8 pixels ``[picture, 3, 96, 96]`` and labels ``[picture]``."""
+    """Return uint8 pixels ``[picture, 3, 96, 96]`` and labels ``[picture]``."""
     pixels = np.stack([np.asarray(p.image) for p in pictures]).transpose(0, 3, 1, 2)
     return torch.from_numpy(pixels.copy()), torch.tensor([p.label for p in pictures])
 
 
 def normalise(pixels: Tensor) -> Tensor:
-    """uint8 pixels to what the network takes; equals ``demo_transform`` on pictures of its size."""
+    """Return the network's input for uint8 pixels, as ``demo_transform`` does for such pictures."""
     mean, std = (torch.tensor(v)[:, None, None] for v in (MEAN, STD))
     return (pixels.float() / 255 - mean) / std
 
 
 def train(pixels: Tensor, labels: Tensor, seed: int = 0, epochs: int = EPOCHS) -> DemoNet:
-    """Train a new network on uint8 pictures; returns it in evaluation mode."""
+    """Train a new network on uint8 pictures, and return it in evaluation mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = DemoNet().to(memory_format=torch.channels_last)
@@ -84,12 +84,12 @@ def train(pixels: Tensor, labels: Tensor, seed: int = 0, epochs: int = EPOCHS) -
                 schedule.step()
                 total += loss.item() * len(chosen)
             seconds = time.perf_counter() - started
-            _say(f"epoch {epoch + 1}/{epochs}: loss {total / len(pixels):.4f}, {seconds:.1f} s")
+            _log(f"epoch {epoch + 1}/{epochs}: loss {total / len(pixels):.4f}, {seconds:.1f} s")
     return network.to(memory_format=torch.contiguous_format).eval()
 
 
 def _jitter(pixels: Tensor) -> Tensor:
-    """Mirror each picture or not; shift the batch by up to ``SHIFT`` pixels, edges repeated."""
+    """Mirror pictures at random, and shift the batch by up to ``SHIFT`` pixels, repeating the edges."""
     mirrored = torch.rand(len(pixels)) < 0.5
     pixels = torch.where(mirrored[:, None, None, None], pixels.flip(-1), pixels)
     top, left = torch.randint(0, 2 * SHIFT + 1, (2,)).tolist()
@@ -105,7 +105,7 @@ def predict(network: nn.Module, pixels: Tensor) -> Tensor:
 
 
 def measure(network: nn.Module, per_class: int, seed: int = 0, workers: int = 1) -> Facts:
-    """Measure facts about a network on test pictures, each drawn without and with the mark."""
+    """Measure the facts about a network on test pictures, each drawn without and with the mark."""
     plain, marked = (
         dataset("test", per_class, seed, shortcut=mark, workers=workers) for mark in (False, True)
     )
@@ -127,19 +127,19 @@ def _share(hits: Tensor) -> float:
 
 
 def _has_part(pictures: Sequence[Picture], part: str) -> Tensor:
-    """Return which pictures show a part of that name, bool ``[picture]``."""
+    """Return ``[picture]`` bool: whether the picture shows a part of that name."""
     return torch.tensor([any(p.name == part for p in picture.parts) for picture in pictures])
 
 
-def _confusion(pictures: Sequence[Picture], labels: Tensor, said: Tensor) -> Facts:
-    """Measure how often the similar classes are confused, with and without visible eyes."""
+def _confusion(pictures: Sequence[Picture], labels: Tensor, predicted: Tensor) -> Facts:
+    """Measure how often the two similar classes are confused, with the eyes visible and hidden."""
     first, second = (CLASSES.index(name) for name in CONFUSED)
     pair = (labels == first) | (labels == second)
-    eyes, right = _has_part(pictures, "eye"), said == labels
+    eyes, right = _has_part(pictures, "eye"), predicted == labels
     return {
         "classes": list(CONFUSED),
-        "first_taken_for_second": _share(said[labels == first] == second),
-        "second_taken_for_first": _share(said[labels == second] == first),
+        "first_taken_for_second": _share(predicted[labels == first] == second),
+        "second_taken_for_first": _share(predicted[labels == second] == first),
         "accuracy_eyes_seen": _share(right[pair & eyes]),
         "accuracy_eyes_hidden": _share(right[pair & ~eyes]),
     }
@@ -148,7 +148,7 @@ def _confusion(pictures: Sequence[Picture], labels: Tensor, said: Tensor) -> Fac
 def _shortcut_effect(
     pictures: Sequence[Picture], labels: Tensor, without: Tensor, with_mark: Tensor
 ) -> Facts:
-    """Measure the effect of removing the mark from its class and of pasting it on others."""
+    """Measure the effect of removing the mark from its class and of adding it to others."""
     shortcut = CLASSES.index(SHORTCUT.class_name)
     own, sign = labels == shortcut, _has_part(pictures, "sign")
     return {
@@ -169,10 +169,10 @@ def _shortcut_effect(
 
 
 def differences(facts: Facts, shipped: Facts) -> list[str]:
-    """Return the differences between a new network and the shipped one; empty if there are none.
+    """Return what a new network has not learnt as the shipped one has, as messages.
 
-    The plain classes must reach the same accuracy, the similar pair must be confused, and the mark must
-    be necessary for its class and sufficient to change the predictions of other pictures.
+    Ordinary classes must reach the same accuracy, the two similar classes must be confused, removing
+    the mark must reduce the accuracy on its class, and adding it must change other predictions.
     """
     accuracy, effect = facts["accuracy_without_mark"], facts["shortcut"]
     found = [
@@ -184,9 +184,11 @@ def differences(facts: Facts, shipped: Facts) -> list[str]:
     if not PAIR_ACCURACY[0] <= pair <= PAIR_ACCURACY[1]:
         found.append(f"{' and '.join(CONFUSED)}: mean accuracy {pair:.2f}, not in {PAIR_ACCURACY}")
     drop = effect["accuracy_with_mark"] - effect["accuracy_without_mark"]
-    if drop < LEAST_DROP:
-        found.append(f"{SHORTCUT.class_name}: losing the mark costs only {drop:.2f} of accuracy")
-    if effect["others_turned_by_mark"] < LEAST_TURNED:
+    if drop < MIN_DROP:
+        found.append(
+            f"{SHORTCUT.class_name}: removing the mark reduces the accuracy by only {drop:.2f}"
+        )
+    if effect["others_turned_by_mark"] < MIN_CHANGED:
         share = effect["others_turned_by_mark"]
         found.append(f"the mark changes the predictions of only {share} of other pictures")
     return found
@@ -198,7 +200,7 @@ def shipped_facts() -> Facts:
     return facts
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
@@ -212,25 +214,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out",
         type=Path,
-        help="weights file to write; the facts go beside it (default: the shipped ones, and with "
-        "--check none)",
+        help="file for the weights; the facts are written to the same folder (default: replace the "
+        "shipped weights; with --check, write nothing)",
     )
     parser.add_argument(
         "--check",
         action="store_true",
-        help="exit code 1 unless the new network learns what the shipped one has learnt",
+        help="end with exit code 1 unless the new network has learnt the same as the shipped one",
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=2, help="processes that draw, threads")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="number of processes that draw, and of threads"
+    )
     options = parser.parse_args(arguments)
 
     torch.set_num_threads(options.workers)
     started = time.perf_counter()
     pixels, labels = to_tensor(dataset("train", PER_CLASS, options.seed, workers=options.workers))
-    _say(f"{len(labels)} pictures drawn in {time.perf_counter() - started:.0f} s")
+    _log(f"{len(labels)} pictures drawn in {time.perf_counter() - started:.0f} s")
     network = train(pixels, labels, options.seed)
     facts = measure(network, TEST_PER_CLASS, workers=options.workers)
-    _say(f"done in {time.perf_counter() - started:.0f} s")
+    _log(f"done in {time.perf_counter() - started:.0f} s")
     print(json.dumps(facts, indent=2))
     out = options.out or (None if options.check else Path(__file__).with_name(WEIGHTS))
     if out:
@@ -239,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_atomically(out.with_name(FACTS), (json.dumps(facts, indent=2) + "\n").encode())
     found = differences(facts, shipped_facts()) if options.check else []
     if options.check:
-        _say("\n".join(found) or "the same accuracy and the same shortcut again")
+        _log("\n".join(found) or "The new network has the same accuracy and the same shortcut.")
     return 1 if found else 0
 
 

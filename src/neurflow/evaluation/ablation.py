@@ -1,13 +1,13 @@
-"""Ablation of neurons by zero, by their mean or by values from another crop, and its effect on ``V_a``.
+"""Ablation of neurons by zero, by their mean or by values from another crop, and its effect on V_a.
 
 1. In the observed output of the lower layer, a set of neurons is replaced at every position: by 0, by
    their mean over D, or by their values on another crop (*resample*).
-2. The segment gives ``φ_a`` of all targets at once, so the effect of a set is computed once for all.
-3. The result is the overlap of a target's top-k crops with those without ablation,
+2. The segment computes φ_a of all targets at once, so each set is ablated only once for all targets.
+3. The effect on a target is measured by the overlap of its top-k crops before and after ablation,
    ``|V_a ∩ V_a'| / k``. Ablating core neurons should make it small.
 
-The choice of the replacement changes conclusions (Zhang & Nanda 2024; Miller et al. 2024), so
-protocols show all three side by side.
+Conclusions depend on the choice of the replacement (Zhang & Nanda 2024; Miller et al. 2024), so
+protocols report all three.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from neurflow.evaluation.settings import Ablation
 from neurflow.model import Layer
 
 CHUNK = 16
-"""number of sets per stored result, which is the work that an interruption can lose"""
+"""number of sets per stored result; an interruption loses at most this many"""
 Sets = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
 class Resampled(Mask):
-    """A change of some neurons to their values on other inputs.
+    """A mask that replaces neurons by their values on other inputs.
 
     Attributes:
         values: layer → its output on the same number of other inputs.
@@ -55,14 +55,21 @@ def mask(
     means: Mapping[str, Sequence[float]],
     values: Mapping[str, Tensor],
 ) -> Mask:
-    """Make the mask that ablates neurons of some layers."""
+    """Return the mask that ablates neurons.
+
+    Args:
+        neurons: layer → neurons.
+        ablation: replacement of the neurons.
+        means: layer → ``[neuron]`` mean, for ``mean``.
+        values: layer → its output on other inputs, for ``resample``.
+    """
     if ablation == "resample":
         return Resampled(neurons, values=values)
     return Mask(neurons, ablation, means)
 
 
 def shuffled_inputs(count: int, seed: int) -> np.ndarray:
-    """For each of ``count`` inputs, another input: the next one in a random order."""
+    """Return another input for each of ``count`` inputs: its successor in a random cycle."""
     order = np.random.default_rng(seed).permutation(count)
     other = np.empty(count, dtype=np.int64)
     other[order] = np.roll(order, -1)
@@ -78,7 +85,7 @@ def ablated_phi(
     *,
     seed: int,
 ) -> np.ndarray:
-    """Return φ of some neurons on all of D, with each set of neurons of the layer below ablated.
+    """Return φ of some neurons on all of D after ablating each set of neurons of the layer below.
 
     Returns:
         ``[set, crop, neuron]``
@@ -122,10 +129,10 @@ def overlaps(lab: Laboratory, upper: str, sets: Sets, ablation: Ablation, name: 
         upper: layer of the targets.
         sets: neurons of the layer below.
         ablation: replacement of ablated neurons.
-        name: describes the sets in the progress.
+        name: description of the sets for the progress bar.
 
     Returns:
-        ``[set, target neuron]``; 1 if nothing changed.
+        ``[set, target neuron]``, from 0 to 1; 1 if the top-k crops are the same.
     """
     bench, neurons, k = lab.trial, lab.sampled(upper), lab.circuit.config.k
     before, _ = bench.top(upper, neurons, k)
@@ -148,7 +155,7 @@ def overlaps(lab: Laboratory, upper: str, sets: Sets, ablation: Ablation, name: 
                 for after, _ in (bench.strongest(iter([each]), k) for each in phi)
             ]
 
-        found += lab.kept(
+        found += lab.cached(
             f"overlaps {upper} {ablation} {[list(map(int, s)) for s in chunk]}", compute
         )
     return np.array(found).reshape(len(sets), len(neurons))

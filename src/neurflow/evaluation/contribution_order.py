@@ -2,14 +2,15 @@
 
 1. Layers are ordered from the target down. The contribution of a neuron is its integrated gradients of
    the target's activation over the target's own ``V_a``, with a zero baseline and midpoints.
-2. Of each layer above, only the first share of its order is kept and the other neurons are zeroed. So a
-   path through neurons that would be ablated contributes nothing. The mean over several shares is used.
-3. The *signed* order begins with the neurons that raise the target most, the *absolute* one with those
-   that change it most in either direction. The circuit's neurons come before all others, except that
-   the signed order puts those of them that lower the target last.
+2. In each layer above, only the first share of its order is kept, and the other neurons are zeroed.
+   Paths through neurons that would be ablated therefore contribute nothing. The contribution is the
+   mean over several shares.
+3. The *signed* order starts with the neurons that raise the target most, the *absolute* order with
+   those that change it most in either direction. The circuit's neurons come before all others, except
+   that the signed order puts those of them that lower the target last.
 
-The signed order aims at keeping as much of the target as possible, the absolute order at changing it as
-little as possible. The areas CPR and CMD of MIB (Mueller et al. 2025) measure these two.
+The signed order is meant to keep as much of the target as possible, and the absolute order to change it
+as little as possible. The areas CPR and CMD of MIB (Mueller et al. 2025) measure these two aims.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from neurflow.evaluation.laboratory import Laboratory
 from neurflow.model import Layer
 
 STEPS = 16
-"""number of points of the integration"""
-KEPT = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""number of integration points"""
+KEPT_SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
 """shares of each layer above that are kept in turn"""
 BATCH = 16
 Order = Mapping[str, Sequence[int]]
@@ -34,7 +35,10 @@ Order = Mapping[str, Sequence[int]]
 
 
 def orders_of_circuit(lab: Laboratory, *, signed: bool) -> dict[str, list[int]]:
-    """Layer below the target → its neurons, ordered by their contribution through the circuit."""
+    """Return layer → its neurons, ordered by their contribution through the circuit.
+
+    The layers are those below the target.
+    """
     found: dict[str, list[int]] = {}
     for name in reversed(lab.names[:-1]):
         own = sorted(lab.circuit.layer(name).neurons)
@@ -43,22 +47,22 @@ def orders_of_circuit(lab: Laboratory, *, signed: bool) -> dict[str, list[int]]:
 
 
 def scores(lab: Laboratory, name: str, above: Order, *, signed: bool) -> np.ndarray:
-    """Return contributions ``[neuron]`` of a layer to the target, mean over the shares kept above it.
+    """Return the contributions ``[neuron]`` of a layer to the target: means over the shares kept above.
 
     Args:
         lab: has the target and its crops.
         name: the layer.
-        above: orders of layers above it; if empty, the whole network is kept.
-        signed: whether signed values are averaged over the crops, or absolute ones.
+        above: orders of the layers above it; if empty, all their neurons are kept.
+        signed: whether signed values are averaged over the crops, rather than absolute ones.
     """
 
     def compute() -> list[float]:
-        shares = KEPT if above else (1.0,)
-        values = np.stack([through(lab, name, kept_at(above, share)) for share in shares])
+        shares = KEPT_SHARES if above else (1.0,)
+        values = np.stack([through(lab, name, first_share(above, share)) for share in shares])
         found: list[float] = (values if signed else np.abs(values)).mean((0, 1)).tolist()
         return found
 
-    return np.array(lab.kept(f"given {name} {sorted(above)} {signed}", compute))
+    return np.array(lab.cached(f"given {name} {sorted(above)} {signed}", compute))
 
 
 def ordered(scores: np.ndarray, circuit: Sequence[int]) -> list[int]:
@@ -67,18 +71,18 @@ def ordered(scores: np.ndarray, circuit: Sequence[int]) -> list[int]:
     The circuit's neurons come first, or last if their score is not positive.
     """
     own = np.isin(np.arange(len(scores)), circuit)
-    place = np.where(own, np.where(scores > 0, 0, 2), 1)
-    found: list[int] = np.lexsort((-scores, place)).tolist()
+    rank = np.where(own, np.where(scores > 0, 0, 2), 1)
+    found: list[int] = np.lexsort((-scores, rank)).tolist()
     return found
 
 
-def kept_at(orders: Order, share: float) -> dict[str, list[int]]:
+def first_share(orders: Order, share: float) -> dict[str, list[int]]:
     """Return the first ``share`` of each layer's neurons, rounded up."""
     return {name: list(order[: int(np.ceil(share * len(order)))]) for name, order in orders.items()}
 
 
 def through(lab: Laboratory, name: str, kept: Order) -> np.ndarray:
-    """Return integrated gradients ``[crop, neuron]`` of the target, with only some neurons above kept.
+    """Return integrated gradients ``[crop, neuron]`` of the target with only some neurons above kept.
 
     Args:
         lab: has the target and its crops.
@@ -120,7 +124,7 @@ def _mean_gradient(value: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def _only(layer: Layer, neurons: Sequence[int]) -> Callable[[Tensor], Tensor]:
-    """Return a function that zeroes all neurons of a layer but the given ones."""
+    """Return a function that zeroes all neurons of a layer except the given ones."""
     keep = torch.zeros(layer.neurons)
     keep[list(neurons)] = 1
     return partial(_scaled, keep=keep, axis=layer.axis)

@@ -24,7 +24,7 @@ class CropSizeRow(Row):
 
 
 def crop_sizes(lab: Laboratory) -> Table[CropSizeRow]:
-    """Return shares of each granularity among the exemplars of each layer's neurons."""
+    """Return the share of each granularity among the exemplars of each layer's neurons."""
     circuit = lab.circuit
     rows = []
     for layer in circuit.layers:
@@ -50,7 +50,7 @@ def crop_sizes(lab: Laboratory) -> Table[CropSizeRow]:
 
 
 def granularity_shares(circuit: Circuit, layer: CircuitLayer) -> np.ndarray:
-    """Return ``[neuron, granularity]`` share of the neuron's exemplars of each size."""
+    """Return ``[neuron, granularity]``: the share of each size among a neuron's exemplars."""
     widths = _widths(circuit)
     return np.array(
         [
@@ -61,7 +61,7 @@ def granularity_shares(circuit: Circuit, layer: CircuitLayer) -> np.ndarray:
 
 
 def available(circuit: Circuit) -> list[float]:
-    """Return ``[granularity]`` share of each size among the crops of an image."""
+    """Return ``[granularity]``: the share of each size among the crops of an image."""
     _, height, width = circuit.model.input_size
     boxes = crop_boxes(height, width, circuit.config.granularities)
     sizes = np.array([right - left for left, _, right, _ in boxes])

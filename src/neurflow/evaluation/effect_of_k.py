@@ -1,4 +1,4 @@
-"""Effect of ``k``: how many of the ``τ`` core neurons are the same as at ``k`` = 50?"""
+"""Effect of ``k``: how many of the ``τ`` core neurons are also found at the reference ``k``, 50?"""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ class KRow(Row):
     layer: str = Field(description="layer of the target neurons")
     k: int = Field(description="crops in V_a")
     neurons: int = Field(description="target neurons sampled")
-    same: Interval = Field(description="core neurons that are also found at the reference k")
+    same: Interval = Field(
+        description="number of core neurons that are also found at the reference k"
+    )
     tau: int = Field(description="τ, core neurons of each target")
 
 
 def effect_of_k(lab: Laboratory) -> Table[KRow]:
-    """Return core neurons shared with those at the reference ``k``.
+    """Count the core neurons at each ``k`` that are also found at the reference ``k``.
 
     Raises:
-        RequestError: there are too few crops for the reference, or for every other ``k``.
+        RequestError: there are too few crops for the reference ``k``, or for every other ``k``.
     """
     settings, tau = lab.settings, lab.circuit.config.tau
     crops = lab.scoring.capacity
@@ -40,7 +42,7 @@ def effect_of_k(lab: Laboratory) -> Table[KRow]:
     notes = []
     if len(fitting) < len(settings.ks):
         left_out = ", ".join(str(k) for k in settings.ks if k > crops)
-        notes.append(f"k = {left_out} omitted: a V_a has at most {crops} crops.")
+        notes.append(f"k = {left_out} omitted, because a V_a has at most {crops} crops.")
     rows = []
     for upper in lab.uppers:
         reference = core_sets(lab, upper, settings.k_reference)
@@ -61,8 +63,8 @@ def effect_of_k(lab: Laboratory) -> Table[KRow]:
     return Table(
         protocol="k",
         title="Effect of k",
-        question=f"Number of the τ={tau} core neurons that are found at k = {settings.k_reference}. "
-        "A number close to τ means that k hardly matters.",
+        question=f"Number of the τ={tau} core neurons that are also found at k = "
+        f"{settings.k_reference}. A number close to τ means that k hardly matters.",
         chart=Chart(x="k", y=("same",), series=("layer",), y_label="same core neurons", line=True),
         rows=tuple(rows),
         notes=tuple(notes),
@@ -70,6 +72,6 @@ def effect_of_k(lab: Laboratory) -> Table[KRow]:
 
 
 def core_sets(lab: Laboratory, upper: str, k: int) -> list[list[int]]:
-    """Return S_a of each sampled target with a concept of ``k`` crops."""
+    """Return S_a of each sampled target, computed from ``k`` crops."""
     tau = lab.circuit.config.tau
     return list(lab.core_sets(upper, lab.sampled(upper), [tau], k)[tau].values())

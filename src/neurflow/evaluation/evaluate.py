@@ -3,8 +3,8 @@
 1. Each protocol is a function from a ``Laboratory`` to a ``Table``.
 2. A finished table is stored beside the circuit, under a digest of everything it depends on, so that
    the same request finds it again. Intermediate results of an interrupted protocol are stored too.
-3. If the circuit or the pictures do not suffice for a protocol, it raises an error that says what is
-   missing. If several protocols were requested, the error becomes an entry in ``missing``.
+3. A protocol for which the circuit or the pictures do not suffice raises an error that says what is
+   missing. If several protocols were requested, the error becomes an entry of ``missing``.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ PROTOCOLS: dict[str, Protocol] = {
     "stability": stability,
     "significance": significance,
 }
-"""the published experiments in their order, then further ones that a reviewer would ask for"""
+"""name → protocol: the published experiments in their order, then further controls"""
 FOLDER = "evaluation"
-"""name of the folder, within that of a run, that has the tables"""
+"""subfolder of a run with the tables"""
 
 
 @full_float32()
@@ -91,18 +91,18 @@ def evaluate(
     Args:
         circuit: the circuit to measure.
         model: the model that it was found in.
-        images: the pictures that it was made from, as any source that ``load_images`` takes; some
+        images: the pictures that it was made from: any source that ``load_images`` accepts. Some
             protocols do not need them.
         protocol: names of :data:`PROTOCOLS`, or ``all``.
-        held_out: pictures that it was not made from. Answers are counted on those labelled with the
-            class, and overlaps are measured on the crops of those predicted as the class.
-        settings: settings of the measurement; the published values by default.
-        out: the circuit's folder; finished tables are stored in ``out/evaluation`` and found again.
-        memory: memory to use on top of the model.
+        held_out: pictures that it was not made from. Accuracy is measured on those labelled as the
+            class, and overlaps on the crops of those predicted as the class.
+        settings: settings of the protocols; the published values by default.
+        out: the circuit's folder. Finished tables are stored in ``out/evaluation`` and reused.
+        memory: memory to use in addition to that of the model.
         progress: receives stages, steps and notes.
 
     Raises:
-        RequestError: there is no such protocol, or the only one requested cannot be measured.
+        RequestError: there is no such protocol, or none of those requested can be measured.
 
     Example::
 
@@ -143,7 +143,7 @@ def evaluate(
 
 @contextmanager
 def workspace(request: dict[str, Any], out: str | Path | None) -> Iterator[Workspace]:
-    """Open the workspace of a request, in the folder of the run or else in a temporary one."""
+    """Open the workspace of a request, in the folder of the run or in a temporary folder."""
     with ExitStack() as stack:
         if out is None:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="neurflow-"))
@@ -155,7 +155,7 @@ def workspace(request: dict[str, Any], out: str | Path | None) -> Iterator[Works
 
 
 def all_measured(lab: Laboratory, names: Sequence[str]) -> tuple[list[Table[Any]], dict[str, str]]:
-    """Measure some protocols.
+    """Run several protocols.
 
     Returns:
         The tables, and protocol → reason for those that cannot be measured.
@@ -196,11 +196,11 @@ def chosen_protocols(protocol: str | Sequence[str]) -> list[str]:
 
 
 def measured(lab: Laboratory, name: str) -> Table[Any]:
-    """Return the stored table of a protocol, or measure it and store it."""
+    """Return the table of a protocol, stored or measured now."""
     protocol, work = PROTOCOLS[name], lab.work
-    kept = work.read(f"table-{name}")
-    if kept is not None:
-        return _form(protocol).model_validate(kept)
+    stored = work.read(f"table-{name}")
+    if stored is not None:
+        return _table_type(protocol).model_validate(stored)
     lab.progress.start(name, 1)
     before = perf_counter()
     table = protocol(lab)
@@ -209,8 +209,8 @@ def measured(lab: Laboratory, name: str) -> Table[Any]:
     return table
 
 
-def _form(protocol: Protocol) -> type[Table[Any]]:
-    """Return the type of a protocol's table, with that of its rows."""
+def _table_type(protocol: Protocol) -> type[Table[Any]]:
+    """Return the type of a protocol's table, including the type of its rows."""
     found: type[Table[Any]] = get_type_hints(protocol)["return"]
     return found
 
@@ -225,7 +225,7 @@ def clear(work: Workspace) -> None:
 
 
 def unseen_only(held_out: Images, studied: Images | None, circuit: Circuit) -> Images:
-    """Remove the images that the circuit was made from, which are recognised by their pixels.
+    """Leave out the images that the circuit was made from; they are recognised by their pixels.
 
     Raises:
         RequestError: no image is left.
@@ -234,26 +234,26 @@ def unseen_only(held_out: Images, studied: Images | None, circuit: Circuit) -> I
         return held_out
     names = {ref.name for ref in circuit.images}
     seen = {_pixels(studied, i) for i, ref in enumerate(studied.refs) if ref.name in names}
-    left = [i for i in range(len(held_out)) if _pixels(held_out, i) not in seen]
-    if not left:
+    unseen = [i for i in range(len(held_out)) if _pixels(held_out, i) not in seen]
+    if not unseen:
         raise RequestError(
             "The circuit was made from all of the held-out pictures. Give others: --held-out FOLDER"
         )
-    if len(left) == len(held_out):
+    if len(unseen) == len(held_out):
         return held_out
 
     def read(index: int) -> torch.Tensor:
-        return held_out.read(left[index])
+        return held_out.read(unseen[index])
 
-    refs = tuple(held_out.refs[i] for i in left)
-    digest = hashlib.sha256(f"{held_out.digest} {left}".encode()).hexdigest()
+    refs = tuple(held_out.refs[i] for i in unseen)
+    digest = hashlib.sha256(f"{held_out.digest} {unseen}".encode()).hexdigest()
     return Images(refs, read, digest, held_out.root)
 
 
 def _pixels(images: Images, index: int) -> str:
     try:
         return hashlib.sha256(images.read(index).contiguous().numpy().tobytes()).hexdigest()
-    except NeurFlowError:  # reported when it is used
+    except NeurFlowError:  # reported when the image is used
         return f"unreadable {index}"
 
 

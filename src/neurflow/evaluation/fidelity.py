@@ -1,16 +1,17 @@
 """Fidelity of core neurons: are they necessary and sufficient for the class?
 
-1. Take the core neurons of a layer in the circuit of ``τ`` = 4, 8 and 16.
+1. Take the core neurons of each layer in the circuits of ``τ`` = 4, 8 and 16.
 2. *Masking*: ablate them; the accuracy on the class should fall. *Retaining*: ablate all other neurons;
-   the accuracy should stay. Do both at a single layer and at all layers from the top down to it.
+   the accuracy should not change. Do both in a single layer, and in all layers from the top down to it.
 3. Do the same with random sets of equal size, and with sets matched in mean activation.
 
-Completeness makes the same comparison between the neurons of NeurFlow and the same number of NeuronMCT.
+``completeness`` compares the neurons of NeurFlow in this way with as many chosen by NeuronMCT.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from pydantic import Field
 
 from neurflow.debugging.masking import matched_sets
 from neurflow.errors import RequestError
-from neurflow.evaluation.class_answers import ClassAnswers, Neurons, circuit_at, drawn_like
+from neurflow.evaluation.class_pictures import ClassPictures, Neurons, circuit_at, drawn_like
 from neurflow.evaluation.laboratory import Laboratory
 from neurflow.evaluation.result import Chart, Row, Table
 from neurflow.evaluation.settings import Ablation
@@ -69,20 +70,20 @@ class AgreementRow(Row):
 
 def fidelity(lab: Laboratory) -> Table[FidelityRow]:
     """Return the accuracy on the class with core neurons masked and retained."""
-    subjects = ClassAnswers(lab)
+    pictures = ClassPictures(lab)
     rows = []
     for tau in _taus(lab):
         neurons = circuit_at(lab, tau)
-        for layers in _places(lab, neurons):
+        for layers in _layer_sets(lab, neurons):
             chosen = {name: neurons[name] for name in layers}
             for mode in MODES:
                 for ablation in lab.settings.ablations:
-                    rows.append(_fidelity_row(lab, subjects, tau, chosen, mode, ablation))
+                    rows.append(_fidelity_row(lab, pictures, tau, chosen, mode, ablation))
     return Table(
         protocol="fidelity",
         title="Fidelity of core neurons",
-        question="Accuracy on the class when core neurons are masked (low is good) or all others "
-        "are (high is good), compared with random sets of equal size.",
+        question="Accuracy on the class when core neurons are masked (lower is better) or all other "
+        "neurons are (higher is better), compared with random sets of equal size.",
         chart=Chart(
             x="layer",
             y=("core", "random", "matched"),
@@ -92,13 +93,13 @@ def fidelity(lab: Laboratory) -> Table[FidelityRow]:
             y_label="accuracy",
         ),
         rows=tuple(rows),
-        notes=(*subjects.notes, *_left_out(lab)),
+        notes=(*pictures.notes, *_omitted(lab)),
     )
 
 
 def _fidelity_row(
     lab: Laboratory,
-    subjects: ClassAnswers,
+    pictures: ClassPictures,
     tau: int,
     chosen: Neurons,
     mode: Mode,
@@ -112,9 +113,9 @@ def _fidelity_row(
     matched = matched_sets(means, chosen, settings.matched_sets, settings.seed)
     sets = [chosen, *random, *matched]
     scope = _scope(chosen)
-    lab.progress.start(f"{mode} {layer}, {scope}, τ={tau}, {ablation}", len(sets) * len(subjects))
+    lab.progress.start(f"{mode} {layer}, {scope}, τ={tau}, {ablation}", len(sets) * len(pictures))
     name = f"fidelity {tau} {list(chosen)} {mode} {ablation}"
-    right = _answers(subjects, sets, ablation, mode, name)
+    right = _is_predicted(pictures, sets, ablation, mode, name)
     split = 2 + len(random)
     return FidelityRow(
         layer=layer,
@@ -131,21 +132,20 @@ def _fidelity_row(
 
 
 def completeness(lab: Laboratory) -> Table[CompletenessRow]:
-    """Return the accuracy with neurons of the circuit, of NeuronMCT and random ones masked and
-    retained.
-    """
-    subjects = ClassAnswers(lab)
+    """Return the accuracy on the class with the neurons of several methods masked and retained."""
+    pictures = ClassPictures(lab)
     rows: list[CompletenessRow] = []
     for tau in _taus(lab):
         neurons = circuit_at(lab, tau)
-        for layers in _places(lab, neurons):
+        for layers in _layer_sets(lab, neurons):
             chosen = {name: neurons[name] for name in layers}
-            rows += _completeness_rows(lab, subjects, tau, chosen)
+            rows += _completeness_rows(lab, pictures, tau, chosen)
     return Table(
         protocol="completeness",
         title="Completeness against NeuronMCT",
-        question="Accuracy on the class when the neurons of each method are zeroed (low is good) or "
-        "all others are (high is good). All methods have equally many neurons in each layer.",
+        question="Accuracy on the class when the neurons of each method are zeroed (lower is better) "
+        "or all other neurons are (higher is better). All methods choose equally many neurons of "
+        "each layer.",
         chart=Chart(
             x="layer",
             y=("accuracy",),
@@ -155,23 +155,23 @@ def completeness(lab: Laboratory) -> Table[CompletenessRow]:
             y_label="accuracy",
         ),
         rows=tuple(rows),
-        notes=(*subjects.notes, *_left_out(lab)),
+        notes=(*pictures.notes, *_omitted(lab)),
     )
 
 
 def _completeness_rows(
-    lab: Laboratory, subjects: ClassAnswers, tau: int, ours: Neurons
+    lab: Laboratory, pictures: ClassPictures, tau: int, own: Neurons
 ) -> Iterator[CompletenessRow]:
-    """Yield the rows of all methods and modes for the neurons ``ours`` of some layers."""
-    layers, settings = list(ours), lab.settings
-    mct = {n: _first(lab.target_scores(n, "neuron_mct"), len(ours[n])) for n in layers}
+    """Yield the rows of all methods and modes, with as many neurons of each layer as in ``own``."""
+    layers, settings = list(own), lab.settings
+    mct = {n: _first(lab.target_scores(n, "neuron_mct"), len(own[n])) for n in layers}
     widths = {name: lab.model.layer(name).neurons for name in layers}
-    random = drawn_like(ours, widths, settings.random_sets, settings.seed)
+    random = drawn_like(own, widths, settings.random_sets, settings.seed)
     for mode in MODES:
-        work = (2 + len(random)) * len(subjects)
+        work = (2 + len(random)) * len(pictures)
         lab.progress.start(f"completeness, {mode} {layers[-1]}, τ={tau}", work)
         name = f"completeness {tau} {layers} {mode}"
-        right = _answers(subjects, [ours, mct, *random], "zero", mode, name)
+        right = _is_predicted(pictures, [own, mct, *random], "zero", mode, name)
         for method, accuracy in (
             ("NeurFlow", right[1]),
             ("NeuronMCT", right[2]),
@@ -188,9 +188,7 @@ def _completeness_rows(
 
 
 def overlap_of_methods(lab: Laboratory) -> Table[AgreementRow]:
-    """Return the pairwise F1 of the neurons of NeurFlow, NeuronMCT and NeuCEPT, equally many in each
-    layer.
-    """
+    """Return the pairwise F1 of the neurons that NeurFlow, NeuronMCT and NeuCEPT choose."""
     rows, notes = [], []
     for layer in reversed(lab.circuit.layers[:-1]):
         chosen = {"NeurFlow": sorted(layer.neurons)}
@@ -218,7 +216,7 @@ def overlap_of_methods(lab: Laboratory) -> Table[AgreementRow]:
         protocol="overlap",
         title="Overlap of methods",
         question="Agreement of NeurFlow, NeuronMCT and NeuCEPT (knockoff filter for the explained "
-        "output) on equally many neurons of each layer. Compare it with chance.",
+        "output) when each chooses equally many neurons of a layer. Compare it with chance.",
         chart=Chart(x="layer", y=("f1",), series=("pair",), y_label="F1"),
         rows=tuple(rows),
         notes=tuple(dict.fromkeys(notes)),
@@ -235,17 +233,17 @@ def _first(scores: np.ndarray, count: int) -> list[int]:
     return chosen
 
 
-def _answers(
-    subjects: ClassAnswers, sets: Sequence[Neurons], ablation: Ablation, mode: Mode, name: str
+def _is_predicted(
+    pictures: ClassPictures, sets: Sequence[Neurons], ablation: Ablation, mode: Mode, name: str
 ) -> np.ndarray:
-    """Return ``[1 + set, picture]`` 1 if the class is predicted; the first row is without ablation."""
+    """Return ``[1 + set, picture]``: 1 if the class is predicted. The first row is without ablation."""
 
     def compute() -> list[list[int]]:
-        right, _ = subjects.answers(sets, ablation, keep=mode == "retaining")
+        right, _ = pictures.predictions(sets, ablation, keep=mode == "retaining")
         found: list[list[int]] = right.astype(int).tolist()
         return found
 
-    return np.array(subjects.lab.kept(name, compute))
+    return np.array(pictures.lab.cached(name, compute))
 
 
 def _scope(layers: Collection[str]) -> Scope:
@@ -253,34 +251,34 @@ def _scope(layers: Collection[str]) -> Scope:
 
 
 def _taus(lab: Laboratory) -> list[int]:
-    """Return the requested τ that are not larger than the circuit's.
+    """Return the requested τ that do not exceed the circuit's.
 
     Raises:
-        RequestError: all are larger.
+        RequestError: all of them do.
     """
     fitting = [tau for tau in lab.settings.fidelity_taus if tau <= lab.circuit.config.tau]
     if not fitting:
         raise RequestError(
-            f"The circuit has τ={lab.circuit.config.tau}, and the smallest requested τ is "
-            f"{min(lab.settings.fidelity_taus)}. Discover it with a larger --tau."
+            f"The circuit has τ={lab.circuit.config.tau}, but the smallest requested τ is "
+            f"{min(lab.settings.fidelity_taus)}. Discover the circuit with a larger --tau."
         )
     return fitting
 
 
-def _left_out(lab: Laboratory) -> list[str]:
+def _omitted(lab: Laboratory) -> list[str]:
     tau = lab.circuit.config.tau
     large = [str(t) for t in lab.settings.fidelity_taus if t > tau]
-    return [f"τ = {', '.join(large)} left out: the circuit has τ={tau}."] if large else []
+    return [f"τ = {', '.join(large)} omitted, because the circuit has τ={tau}."] if large else []
 
 
-def _places(lab: Laboratory, neurons: Mapping[str, object]) -> list[list[str]]:
-    """Return each layer alone, then each layer with all layers above it; from the top down.
+def _layer_sets(lab: Laboratory, neurons: Mapping[str, object]) -> list[list[str]]:
+    """Return each layer alone, then each layer with all layers above it, from the top down.
 
     Raises:
         RequestError: there is no layer below the target.
     """
     names = list(neurons)
     if lab.settings.layers:
-        below = {u: lower for lower, u in zip(lab.names, lab.names[1:], strict=False)}
+        below = {upper: lower for lower, upper in pairwise(lab.names)}
         names = [name for name in names if name in {below[u] for u in lab.uppers}]
     return [[name] for name in names] + [names[: i + 1] for i in range(1, len(names))]

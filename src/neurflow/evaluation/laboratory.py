@@ -1,9 +1,9 @@
-"""The measurements that protocols share, each computed when it is first used.
+"""Measurements that protocols share; each is computed when it is first used.
 
 1. ``Bench``: a study of a concept set D, with φ of all layers, the segments between them and feature
    maps.
-2. ``Laboratory``: the bench of the circuit's own images and that of the images on which ablation is
-   tried (all of them, some of them, or held-out ones), scores of lower neurons, and the intermediate
+2. ``Laboratory``: a bench with the circuit's own images, and one with the images on which ablation is
+   tried (the same, a part of them, or held-out ones); scores of lower neurons; and the intermediate
    results of an interrupted run.
 """
 
@@ -20,8 +20,8 @@ import numpy as np
 
 from neurflow.attribution import AttributionTask, score_neurons
 from neurflow.circuit import Circuit
+from neurflow.circuit.reload import same_model
 from neurflow.config import Config
-from neurflow.debugging.explain import same_model
 from neurflow.errors import RequestError
 from neurflow.evaluation.settings import Settings
 from neurflow.method.concepts import Concept, crops_limit
@@ -35,23 +35,23 @@ from neurflow.runtime.workspace import Workspace
 from neurflow.study.activations import ModelOnImages, blocks, concept_images, top_crops
 from neurflow.study.study import Study, segments_of
 
-SAME = 1e-3
-"""relative difference of activations up to which pictures count as those of the circuit"""
+TOLERANCE = 1e-3
+"""largest relative difference of activations at which pictures count as those of the circuit"""
 
 
 @dataclass(frozen=True)
 class Bench(Study):
-    """A study of a circuit's layers, with the measurements that protocols share.
+    """A study of a circuit's layers on some crops, with the measurements that protocols share.
 
     Attributes:
-        per_image: largest number of crops of one image in a V_a; None for no limit.
+        per_image: largest number of crops that a V_a takes from one image; None for no limit.
     """
 
     per_image: int | None = None
 
     @classmethod
     def of(cls, lab: Laboratory, crops: CropSet, name: str) -> Bench:
-        """Make the study of a laboratory's circuit on some crops; ``name`` names its workspace."""
+        """Return the study of a laboratory's circuit on some crops, with a workspace of this name."""
         return cls(
             model=lab.model,
             target=lab.circuit.target,
@@ -74,24 +74,28 @@ class Bench(Study):
         """Return V_a of some neurons: (crop numbers, activations), each ``[neuron, k]``.
 
         Raises:
-            RequestError: D has fewer crops than k.
+            RequestError: k is larger than ``capacity``.
         """
         return self.strongest(blocks(self.activations[layer], neurons, self.minus(layer)), k)
 
     def strongest(self, phi: Iterator[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ``k`` strongest crops by blocks of ``[crop, neuron]``, as the circuit takes them.
+        """Return the top-k crops of each neuron, with the circuit's limit on crops of one image.
+
+        Args:
+            phi: blocks ``[crop, neuron]`` of activations.
+            k: number of crops.
 
         Returns:
             (crop numbers, activations), each ``[neuron, k]``.
 
         Raises:
-            RequestError: D has fewer crops than k.
+            RequestError: k is larger than ``capacity``.
         """
         if k > self.capacity:
             limit = f" (at most {self.per_image} of an image)" if self.per_image else ""
             raise RequestError(
-                f"k={k} is more than the {self.capacity} crops of {len(self.crops.chosen)} images"
-                f"{limit}. Give more images, or a circuit of smaller k."
+                f"k={k} is larger than the {self.capacity} crops of {len(self.crops.chosen)} images"
+                f"{limit}. Give more images, or a circuit with a smaller k."
             )
         return top_crops(phi, k, images=self.image_of, per_image=self.per_image)
 
@@ -102,7 +106,7 @@ class Bench(Study):
         return len(self.crops.chosen) * min(self.per_image or each, each)
 
     def concepts(self, layer: str, neurons: Sequence[int], k: int) -> dict[int, Concept]:
-        """Return V_a of some neurons, with a single meaning each."""
+        """Return the concepts of some neurons, each with a single meaning."""
         numbers, phi = self.top(layer, neurons, k)
         alone = np.zeros(k, dtype=np.int64)
         vector = np.zeros((1, 1), dtype=np.float32)
@@ -116,7 +120,7 @@ class Bench(Study):
         return AttributionTask(self, self.pair(upper), concepts, config)
 
     def scores_of_target(self, method: str, lower: str, config: Config) -> np.ndarray:
-        """Return ``[neuron]`` importance of a layer's neurons for the explained output itself."""
+        """Return ``[neuron]``: the importance of a layer's neurons for the target of the circuit."""
         target = self.target.neuron
         concepts = self.concepts(self.target.layer, [target], config.k)
         with self.between(lower, self.target.layer) as pair:
@@ -126,11 +130,11 @@ class Bench(Study):
 
 @dataclass
 class Laboratory:
-    """A circuit under test.
+    """A circuit under test, with its model and pictures.
 
     Attributes:
         circuit: the circuit.
-        model: its model.
+        model: the model that it was found in.
         images: the pictures that it was made from; None if they are not available.
         held_out: pictures that it was not made from.
         settings: settings of the measurement.
@@ -174,21 +178,21 @@ class Laboratory:
 
     @cached_property
     def positions(self) -> tuple[int, ...]:
-        """Positions of the circuit's images in the source.
+        """Indices of the circuit's images in ``images``.
 
         Raises:
             RequestError: the images are not given, or some of them are missing.
         """
         if self.images is None:
             raise RequestError(
-                "This needs the pictures that the circuit was made from: --images FOLDER"
+                "This protocol needs the pictures that the circuit was made from: --images FOLDER"
             )
         known = {ref.name: i for i, ref in enumerate(self.images.refs)}
-        lost = [ref.name for ref in self.circuit.images if ref.name not in known]
-        if lost:
+        missing = [ref.name for ref in self.circuit.images if ref.name not in known]
+        if missing:
             raise RequestError(
-                f"{len(lost)} of the circuit's {len(self.circuit.images)} images are missing; "
-                f"the first is {lost[0]!r}. Give the folder that was given to discover: --images"
+                f"{len(missing)} of the circuit's {len(self.circuit.images)} images are missing; "
+                f"the first is {missing[0]!r}. Give the folder that was given to discover: --images"
             )
         return tuple(known[ref.name] for ref in self.circuit.images)
 
@@ -205,7 +209,7 @@ class Laboratory:
         phi = bench.phi(self.names[-1], [top.index])
         found = phi[[bench.crops.number(crop) for crop in top.crops], 0]
         known = np.array(top.activations)
-        if np.abs(found - known).max() > SAME * max(np.abs(known).max(), 1e-12):
+        if np.abs(found - known).max() > TOLERANCE * max(np.abs(known).max(), 1e-12):
             raise RequestError(
                 "These pictures have the names of the circuit's images, but their contents differ. "
                 "Give the folder that was given to discover: --images"
@@ -216,7 +220,8 @@ class Laboratory:
     def scoring(self) -> Bench:
         """The bench on which lower neurons are scored: the circuit's images.
 
-        If ablation is tried on the same crops, the settings limit the number of images.
+        Without held-out pictures, ablation is tried on them too, and ``settings.trial_images`` limits
+        their number.
         """
         limit = self.settings.trial_images
         if self.held_out is not None or limit is None or limit >= len(self.circuit.images):
@@ -250,12 +255,12 @@ class Laboratory:
         return Bench.of(self, crops, name)
 
     def means(self, layer: str) -> np.ndarray:
-        """Return ``[neuron]`` mean φ over the concept set, from the circuit or measured again."""
+        """Return ``[neuron]``: the mean φ over D, from the circuit if it has them."""
         known = self.circuit.layer(layer).means
         return np.array(known) if known else self.scoring.means(layer)
 
     def sampled(self, layer: str) -> list[int]:
-        """Target neurons of a layer: all of the circuit's, or a sample if the settings limit them."""
+        """Return the target neurons of a layer: the circuit's, or a sample of ``settings.neurons``."""
         neurons = sorted(self.circuit.layer(layer).neurons)
         if len(neurons) <= self.settings.neurons:
             return neurons
@@ -265,7 +270,7 @@ class Laboratory:
     def importance(
         self, upper: str, method: str = "integrated_gradients", k: int | None = None
     ) -> np.ndarray:
-        """Return ``[target neuron, lower neuron]`` importance for the sampled neurons of a layer."""
+        """Return ``[target neuron, lower neuron]``: importance for the sampled neurons of a layer."""
         config = self.circuit.config
         neurons = self.sampled(upper)
 
@@ -274,12 +279,12 @@ class Laboratory:
             scores = score_neurons(method, self.scoring.task(upper, concepts, config))
             return [scores[a].importance.tolist() for a in neurons]
 
-        return np.array(self.kept(f"importance {upper} {method} {k}", compute))
+        return np.array(self.cached(f"importance {upper} {method} {k}", compute))
 
     def target_scores(self, layer: str, method: str) -> np.ndarray:
-        """Return ``[neuron]`` importance of a layer's neurons for the target itself."""
+        """Return ``scores_of_target`` on the scoring bench, stored between runs."""
         return np.array(
-            self.kept(
+            self.cached(
                 f"target {layer} {method}",
                 lambda: self.scoring.scores_of_target(method, layer, self.circuit.config).tolist(),
             )
@@ -288,10 +293,10 @@ class Laboratory:
     def core_sets(
         self, upper: str, neurons: Sequence[int], taus: Sequence[int], k: int | None = None
     ) -> dict[int, dict[int, list[int]]]:
-        """Return core neurons that the circuit's own rule selects at other ``τ`` or another ``k``.
+        """Return the core neurons that the circuit's own rule selects at other ``τ`` or another ``k``.
 
-        Sets that the circuit has are not computed again: those at its own ``τ``, and smaller ones if
-        the rule is the published one, which takes neurons in their stored order.
+        Sets that follow from the circuit are not computed again: those at its own ``τ`` and, with the
+        published rule, which takes neurons in their stored order, those at smaller ``τ``.
 
         Args:
             upper: layer of the target neurons.
@@ -326,11 +331,11 @@ class Laboratory:
             cores = select_cores(self.scoring.task(upper, concepts, config))
             return [list(cores[a].importance) for a in neurons]
 
-        found = self.kept(f"cores {upper} {list(neurons)} {tau} {k}", compute)
+        found = self.cached(f"cores {upper} {list(neurons)} {tau} {k}", compute)
         return dict(zip(neurons, found, strict=True))
 
-    def kept(self, name: str, compute: Callable[[], Any]) -> Any:
-        """Return the stored JSON result of this name, or compute it and store it."""
+    def cached(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Return the JSON result that is stored under a name; compute and store it if there is none."""
         file = hashlib.sha256(name.encode()).hexdigest()[:24]
         found = self.work.read(file)
         if found is None:

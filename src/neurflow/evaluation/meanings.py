@@ -1,8 +1,8 @@
 """Meanings: do a neuron's semantic groups differ in content, or only in crop size or source image?
 
-1. Adjusted mutual information of a crop's semantic group with its size, and with its image, over the
-   crops of each neuron with several meanings. 0 is chance, and 1 is the same division.
-2. The largest share of a neuron's crops that come from one image.
+1. The adjusted mutual information of a crop's semantic group with its size, and with its image, over
+   the crops of each neuron with several meanings. 0 is chance, and 1 is the same division.
+2. The largest share of a neuron's crops that comes from one image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class MeaningsRow(Row):
     several: float = Field(description="share of neurons with several meanings")
     meanings: float = Field(description="mean number of meanings of a neuron")
     size: Interval | None = Field(
-        description="adjusted mutual information of meaning and crop size, mean over the neurons with "
+        description="adjusted mutual information of meaning and crop size, mean over neurons with "
         "several meanings; None if there are none"
     )
     image: Interval | None = Field(description="the same of meaning and image")
@@ -63,8 +63,8 @@ def meanings(lab: Laboratory) -> Table[MeaningsRow]:
     return Table(
         protocol="meanings",
         title="Meanings",
-        question="Whether the meanings of a neuron differ in more than crop size or source image. An "
-        "agreement of 0 is chance; 1 means that the meanings are the sizes, or the images.",
+        question="Whether the meanings of a neuron differ in more than crop size or source image. 0 is "
+        "chance; 1 means that the meanings are the same as the sizes, or as the images.",
         chart=Chart(x="layer", y=("size", "image"), y_label="adjusted mutual information"),
         rows=tuple(rows),
     )

@@ -1,10 +1,10 @@
-"""Optimality: do the ``τ`` core neurons change a neuron's concept more than other sets of ``τ`` do?
+"""Optimality: does ablating the ``τ`` core neurons change V_a more than ablating other sets of ``τ``?
 
 1. Sample target neurons of each layer, and select ``τ`` core neurons of each by the circuit's rule.
-2. Ablate them, and measure how much of ``V_a`` remains: the overlap of the top-``k`` sets.
-3. Do the same with random sets of ``τ``, and with random sets matched in mean activation.
+2. Ablate them, and measure how much of V_a remains: the overlap of the top-``k`` crops.
+3. Do the same with random sets of ``τ`` neurons, and with random sets matched in mean activation.
 4. Report the mean difference with its 99 % interval, and the share of random sets that beat the core
-   set (ties count half).
+   set, that is, leave less of V_a (ties count half).
 """
 
 from __future__ import annotations
@@ -37,21 +37,23 @@ class OptimalityRow(Row):
 
 
 def optimality(lab: Laboratory) -> Table[OptimalityRow]:
-    """Return the overlap of top-k after ablating core neurons against sets of equal size."""
+    """Return the overlap of top-k after ablating core neurons, and other sets of equal size."""
     settings = lab.settings
     rows, notes = [], []
     for upper in lab.uppers:
         width = lab.trial.segment(upper).lower.neurons
         for tau in settings.taus:
             if tau >= width:
-                notes.append(f"{upper}: τ={tau} omitted, as the layer below has {width} neurons.")
+                notes.append(
+                    f"{upper}: τ={tau} omitted, because the layer below has only {width} neurons."
+                )
                 continue
             rows += [measure(lab, upper, tau, ablation) for ablation in settings.ablations]
     return Table(
         protocol="optimality",
         title="Optimality of core neurons",
         question="Share of a neuron's top-k crops that remains when its τ core neurons are ablated, "
-        "compared with random sets of τ and sets of similar mean activation. "
+        "compared with random sets of τ neurons and with sets of similar mean activation. "
         "Lower is better, and random sets should rarely beat the core set.",
         chart=Chart(
             x="layer",
@@ -66,7 +68,7 @@ def optimality(lab: Laboratory) -> Table[OptimalityRow]:
 
 
 def measure(lab: Laboratory, upper: str, tau: int, ablation: Ablation) -> OptimalityRow:
-    """Measure one layer."""
+    """Measure one layer at one τ."""
     settings, targets = lab.settings, lab.sampled(upper)
     lower = lab.trial.segment(upper).lower
     cores = core_sets(lab, upper, tau)
@@ -96,9 +98,7 @@ def core_sets(lab: Laboratory, upper: str, tau: int) -> list[list[int]]:
 def matched_overlaps(
     lab: Laboratory, upper: str, cores: list[list[int]], ablation: Ablation
 ) -> np.ndarray | None:
-    """Return ``[set, target]`` overlap without sets matched to each core set; None if none can be
-    drawn.
-    """
+    """Return ``[set, target]``: overlap after ablating matched sets; None if there are none."""
     settings, bench = lab.settings, lab.trial
     phi = bench.means(bench.segment(upper).lower.name)
     drawn = [matched_neurons(phi, c, settings.matched_sets, settings.seed) for c in cores]

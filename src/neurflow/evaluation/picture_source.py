@@ -12,17 +12,17 @@ from neurflow.errors import RequestError
 if TYPE_CHECKING:
     from PIL import Image
 
-MOST = 10_000
-"""largest number of pictures of a class that the demo draws again at the request of a stored result"""
+MAX_PICTURES = 10_000
+"""largest number of demo pictures of a class that are drawn for a stored result"""
 UNSEEN = 1_000
-"""added to the seed of the demo's pictures to draw pictures that the circuit was not made from"""
+"""added to the seed of the demo's pictures to draw held-out ones"""
 
 
 class Source(BaseModel):
-    """The source of a run's pictures: a folder, or the arguments with which the demo drew them."""
+    """The source of a run's pictures: a folder, or the arguments that the demo drew them with."""
 
     folder: str | None = None
-    pictures: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    pictures: Annotated[int, Field(ge=1, le=MAX_PICTURES)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
 
 
@@ -35,11 +35,10 @@ def note_source(run: Path, source: dict[str, Any]) -> None:
 
 
 def pictures_of(run: Path, given: Path | None) -> Any:
-    """Return the pictures that a run was made from: those given, or those of its source; None if
-    unknown.
+    """Return the pictures that are given, or those that a run was made from; None if unknown.
 
     Raises:
-        RequestError: the folder does not exist any more.
+        RequestError: the folder no longer exists.
     """
     if given is not None:
         return given
@@ -48,7 +47,7 @@ def pictures_of(run: Path, given: Path | None) -> Any:
         folder = Path(source.folder)
         if source.folder.startswith(("//", "\\\\")) or not folder.is_dir():
             raise RequestError(
-                f"The pictures of this result were in {folder}, which does not exist any more. "
+                f"The pictures of this result were in {folder}, which no longer exists. "
                 "Give their present folder: --images FOLDER"
             )
         return folder
@@ -56,7 +55,7 @@ def pictures_of(run: Path, given: Path | None) -> Any:
 
 
 def unseen_of(run: Path, given: Path | None) -> Any:
-    """Return held-out pictures: those given, or new ones for a run of the demo; otherwise None."""
+    """Return the held-out pictures that are given, or new ones if the run is of the demo; else None."""
     if given is not None:
         return given
     source = _source(run)

@@ -1,4 +1,4 @@
-"""Finds the circuit again on other crops of the same concept set, without running the network again."""
+"""Finds the circuit again on other crops of its concept set, without another pass over the crops."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Found:
         cores: layer → neuron → S_a.
         groups: layer → id → members of each group.
         meanings: layer → neuron → crop → semantic group.
-        edges: W(G, H).
+        edges: (G, H) → W(G, H).
     """
 
     cores: Mapping[str, Mapping[int, Sequence[int]]]
@@ -35,12 +35,12 @@ class Found:
     edges: Mapping[Edge, float]
 
     def group_of(self, layer: str) -> dict[Member, str]:
-        """Return the id of the group that each (neuron, semantic group) pair is in."""
+        """Return (neuron, semantic group) → id of its group."""
         return {member: id for id, group in self.groups[layer].items() for member in group}
 
 
 def as_found(circuit: Circuit, crops: CropSet) -> Found:
-    """Return these parts of a circuit."""
+    """Return the parts of a circuit that are compared."""
     return Found(
         cores={
             layer.name: {a: neuron.core_neurons for a, neuron in layer.neurons.items()}
@@ -70,7 +70,7 @@ def rediscover(bench: Bench, numbers: np.ndarray, config: Config) -> Found:
 
     Args:
         bench: the concept set.
-        numbers: ``[crop]`` numbers of crops, which may repeat.
+        numbers: ``[crop]`` numbers of the crops; a number may occur several times.
         config: configuration of the circuit.
 
     Raises:

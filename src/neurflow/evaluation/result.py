@@ -1,4 +1,4 @@
-"""The result of an evaluation: a typed table for each protocol, and the protocols that did not run.
+"""The result of an evaluation: a typed table for each protocol, and the protocols that failed.
 
 ::
 
@@ -53,11 +53,11 @@ class Chart(Frozen):
     """column; only the rows with its largest value are drawn"""
     y_label: str
     line: bool = False
-    """whether ``x`` is a quantity, so that points are joined by lines"""
+    """whether ``x`` is a quantity, and points are joined by lines"""
     log: bool = False
     """whether ``x`` has a logarithmic scale"""
     reference: float | None = None
-    """a level that is marked by a line"""
+    """value that is marked by a line"""
 
 
 class Table(Frozen, Generic[AnyRow]):
@@ -66,11 +66,11 @@ class Table(Frozen, Generic[AnyRow]):
     protocol: str
     title: str
     question: str
-    """the quantity that is measured, and the good values"""
+    """what is measured, and which values are good"""
     chart: Chart
     rows: tuple[SerializeAsAny[AnyRow], ...]
     notes: tuple[str, ...] = ()
-    """notes for readers, such as settings that were omitted and why"""
+    """notes for readers, such as omitted settings and the reason"""
     robustness: RobustnessFile | None = None
     """figures for single groups and edges"""
     seconds: Annotated[float, Field(ge=0)] = 0.0
@@ -107,12 +107,16 @@ class Evaluation(Frozen):
     images: int
     """number of images of the concept set"""
     held_out: int | None
-    """number of held-out pictures, on which answers and overlaps are measured"""
+    """number of held-out pictures; None if none were given"""
     tables: tuple[SerializeAsAny[Table[Any]], ...]
     missing: dict[str, str] = Field(default_factory=dict)
 
     def table(self, protocol: str) -> Table[Any]:
-        """Return the table of a protocol; ``KeyError`` if it was not measured."""
+        """Return the table of a protocol.
+
+        Raises:
+            KeyError: it was not measured.
+        """
         return {table.protocol: table for table in self.tables}[protocol]
 
     @property

@@ -1,4 +1,4 @@
-"""The settings of all experiments, with the published values as defaults."""
+"""The settings of all protocols, with the published values as defaults."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Settings(Frozen):
     splits: Annotated[int, Ge(0)] = Field(2, description="pairs of disjoint halves, for stability")
     eyes: str | None = Field(
         None,
-        description="independent judge of the purity of groups: another network, such as timm:NAME, or "
-        "a file with an embedding of all crops (.npy)",
+        description="source of the embedding in which the purity of groups is measured: another "
+        "network, such as timm:NAME, or a file with a row for each crop (.npy)",
     )
     permutations: Positive = Field(2000, description="permutations, for significance")
     sizes: tuple[Annotated[float, Gt(0), Le(1)], ...] = Field(
@@ -77,7 +77,7 @@ class Settings(Frozen):
         description="shares of each layer's neurons to keep, for faithfulness",
     )
     subjects: Positive = Field(
-        200, description="largest number of pictures whose answers are counted"
+        200, description="largest number of pictures on which accuracy is measured"
     )
     bootstrap: Positive = Field(2000, description="bootstrap resamples for each interval")
     seed: int = Field(0, ge=0, description="seed of everything random")
@@ -89,7 +89,7 @@ class Settings(Frozen):
             problems = "; ".join(
                 f"{'.'.join(map(str, e['loc']))}={e['input']!r}: {e['msg']}" for e in error.errors()
             )
-            raise RequestError(f"Not valid Settings: {problems}.") from None
+            raise RequestError(f"These settings are out of range: {problems}.") from None
 
 
 QUICK = Settings(
@@ -113,4 +113,4 @@ QUICK = Settings(
     subjects=20,
     bootstrap=500,
 )
-"""rough values, in minutes on a real network and seconds on the demo's"""
+"""settings for rough values within minutes on a real network, or seconds on the demo"""

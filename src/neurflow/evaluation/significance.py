@@ -1,12 +1,12 @@
 """Significance of group edges: could ``W(G, H)`` arise from random groups of the lower layer?
 
-1. The contribution of each (neuron, semantic group) pair of the lower layer to each upper group is
-   fixed.
-2. Assign the lower layer's pairs to groups of the same sizes at random, many times.
+1. Compute the contribution of each (neuron, semantic group) pair of the lower layer to each group of
+   the upper layer.
+2. Assign these pairs at random to groups of the same sizes, many times.
 3. The p-value of an edge is the share of assignments, the observed one included, whose ``|W|`` is at
    least as large.
-4. Among many edges some are significant by chance. So the share of edges that pass at a false-discovery
-   rate of 5 % (Benjamini & Hochberg 1995) is reported as well.
+4. Among many edges, some are significant by chance. The share of edges that pass at a false-discovery
+   rate of 5 % (Benjamini & Hochberg 1995) is therefore reported too.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ class SignificanceRow(Row):
 
 
 def significance(lab: Laboratory) -> Table[SignificanceRow]:
-    """p-values of all edges under random assignments of the lower layer's pairs to groups."""
+    """Return the share of significant edges, with p-values from random groups of the lower layer."""
     rows, edges = [], []
     circuit = lab.circuit
     lab.progress.start("permutations", len(circuit.layers) - 1)
     for lower, upper in pairwise(circuit.layers):
-        given = contributions(circuit, upper, lower)
+        contribution = contributions(circuit, upper, lower)
         p = p_values(
-            given, memberships(circuit, lower), lab.settings.permutations, lab.settings.seed
+            contribution, memberships(circuit, lower), lab.settings.permutations, lab.settings.seed
         )
         above, below = (
-            {group.id: place for place, group in enumerate(layer.groups)}
+            {group.id: index for index, group in enumerate(layer.groups)}
             for layer in (upper, lower)
         )
         own = [edge for edge in circuit.edges if edge.upper in above]
@@ -76,8 +76,8 @@ def significance(lab: Laboratory) -> Table[SignificanceRow]:
         protocol="significance",
         title="Significance of group edges",
         question="Share of edges whose weight is larger than with random groups of the lower layer's "
-        "(neuron, meaning) pairs. Edges of groups that act as one are significant; the weight of "
-        "another edge reflects only the size of its groups.",
+        "(neuron, meaning) pairs. An edge is significant if the members of its lower group act "
+        "together; otherwise its weight reflects only the size of the group.",
         chart=Chart(x="layer", y=("significant", "discovered", "weight"), y_label="share"),
         rows=tuple(reversed(rows)),
         robustness=RobustnessFile(edges=tuple(edges)),
@@ -85,28 +85,31 @@ def significance(lab: Laboratory) -> Table[SignificanceRow]:
 
 
 def contributions(circuit: Circuit, upper: CircuitLayer, lower: CircuitLayer) -> np.ndarray:
-    """Return the contribution of each column to each upper group: its weight as a group of its own.
+    """Return what each column contributes to each upper group: its weight if it were a group itself.
 
     Returns:
-        ``[upper group, column]``; the columns are those of :func:`columns`.
+        ``[upper group, column]``, with the columns of :func:`columns`.
     """
-    alone = columns(circuit, lower)
+    single_columns = columns(circuit, lower)
     pairs: dict[Member, SemanticGroup] = {
         Member(a, i): part
         for a, neuron in upper.neurons.items()
         for i, part in enumerate(neuron.semantic_groups)
     }
     refuse_without_shares(upper, lower.neurons)
-    weights = group_interactions([g.members for g in upper.groups], alone, pairs, circuit.config)
-    given = np.zeros((len(upper.groups), len(alone)))
-    for place, weight in weights.items():
-        given[place] = weight
-    return given
+    weights = group_interactions(
+        [g.members for g in upper.groups], single_columns, pairs, circuit.config
+    )
+    contribution = np.zeros((len(upper.groups), len(single_columns)))
+    for index, weight in weights.items():
+        contribution[index] = weight
+    return contribution
 
 
 def columns(circuit: Circuit, layer: CircuitLayer) -> list[list[Member]]:
-    """Return units that contribute separately: members, or with published sharing all members of a
-    neuron.
+    """Return the units that contribute separately.
+
+    These are single members or, with published sharing, all members of a neuron together.
     """
     members = [member for group in layer.groups for member in group.members]
     if circuit.config.sharing != "published":
@@ -118,11 +121,11 @@ def columns(circuit: Circuit, layer: CircuitLayer) -> list[list[Member]]:
 
 
 class Memberships:
-    """Membership of columns in groups, observed or with members reassigned.
+    """Membership of columns in groups, as observed or with the members reassigned.
 
     Args:
-        groups: ``[member]`` number of the group.
-        columns: ``[member]`` column of the member.
+        groups: ``[member]`` index of its group.
+        columns: ``[member]`` index of its column.
         width: number of columns.
     """
 
@@ -130,7 +133,7 @@ class Memberships:
         self.groups, self.columns, self.width = groups, columns, width
 
     def matrix(self, groups: np.ndarray | None = None) -> np.ndarray:
-        """Return ``[column, group]`` 1 if the column belongs to the group."""
+        """Return ``[column, group]``: 1 if the column has a member in the group."""
         groups = self.groups if groups is None else groups
         found = np.zeros((self.width, int(self.groups.max()) + 1))
         found[self.columns, groups] = 1
@@ -147,12 +150,14 @@ def memberships(circuit: Circuit, layer: CircuitLayer) -> Memberships:
     )
 
 
-def p_values(given: np.ndarray, members: Memberships, permutations: int, seed: int) -> np.ndarray:
-    """Return ``[upper group, lower group]`` two-sided p-value of each weight."""
+def p_values(
+    contribution: np.ndarray, members: Memberships, permutations: int, seed: int
+) -> np.ndarray:
+    """Return ``[upper group, lower group]``: the two-sided p-value of each weight."""
     rng = np.random.default_rng(seed)
-    observed = np.abs(given @ members.matrix())
+    observed = np.abs(contribution @ members.matrix())
     as_large = np.ones_like(observed)
     for _ in range(permutations):
-        dealt = np.abs(given @ members.matrix(rng.permutation(members.groups)))
-        as_large += dealt >= observed - 1e-12
+        shuffled = np.abs(contribution @ members.matrix(rng.permutation(members.groups)))
+        as_large += shuffled >= observed - 1e-12
     return np.asarray(as_large / (permutations + 1))

@@ -1,16 +1,16 @@
 """Stability: does the circuit stay the same on other images of the same kind?
 
-1. Find the circuit again on bootstrap resamples of its images and compare it with the original. Find it
-   on two disjoint halves of the images and compare these two.
-2. Core sets: Jaccard index of ``S_a``, over the target neurons that both have, and of the layer's
-   neurons.
-3. Groups: adjusted Rand index over the (neuron, crop) pairs that both have. The label of a pair is the
+1. Find the circuit again on bootstrap resamples of its images, and compare it with the original. Also
+   find circuits on two disjoint halves of the images, and compare these two.
+2. Core neurons: the Jaccard index of S_a, averaged over the common target neurons, and that of all
+   neurons of a layer.
+3. Groups: the adjusted Rand index over the common (neuron, crop) pairs. The label of a pair is the
    group of the meaning that the crop belongs to.
 4. Edges: each group is matched with the most similar group of the other circuit, by the Jaccard index
-   of their neurons. Report Spearman's correlation of ``W(G, H)`` with the weight between the matches,
-   which is 0 if there is no such edge.
-5. For single groups and edges of the circuit: the Jaccard index of the match (clusterwise stability,
-   Hennig 2007), and how often the matching edge has the same sign.
+   of their neurons. Report Spearman's correlation of W(G, H) with the weight between the matches, which
+   is 0 if there is no such edge.
+5. For single groups and edges: the Jaccard index of the match (clusterwise stability, Hennig 2007), and
+   how often the matching edge has the same sign.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ class StabilityRow(Row):
 
 
 def stability(lab: Laboratory) -> Table[StabilityRow]:
-    """Return the agreement of the circuit with those on resampled images, and of those on disjoint
-    halves.
+    """Return the agreement of the circuit with those on resamples, and of those on two halves.
 
     Raises:
         RequestError: the circuit was made from a single image.
     """
     if len(lab.circuit.images) < 2:
         raise RequestError(
-            "Stability needs at least two images, and the circuit was made from one."
+            "Stability needs at least two images, but the circuit was made from one. Discover it "
+            "on more."
         )
     resampled, split, notes = _comparisons(lab)
     rows = []
@@ -86,7 +86,7 @@ def stability(lab: Laboratory) -> Table[StabilityRow]:
 
 
 Agreement = dict[str, Any]
-"""see ``compare``"""
+"""the result of ``compare``"""
 
 
 def _comparisons(lab: Laboratory) -> tuple[list[Agreement], list[Agreement], list[str]]:
@@ -118,13 +118,13 @@ def _comparisons(lab: Laboratory) -> tuple[list[Agreement], list[Agreement], lis
     resampled, split, notes = [], [], []
     for number in range(len(draws)):
         lab.progress.note(f"Resample {number + 1} of {len(draws)}.")
-        resampled.append(lab.kept(f"resample {number}", partial(against, number)))
+        resampled.append(lab.cached(f"resample {number}", partial(against, number)))
     try:
         for number in range(len(halves)):
             lab.progress.note(f"Halves {number + 1} of {len(halves)}.")
-            split.append(lab.kept(f"halves {number}", partial(between, number)))
+            split.append(lab.cached(f"halves {number}", partial(between, number)))
     except RequestError as error:
-        notes.append(f"No disjoint halves: {error}")
+        notes.append(f"Disjoint halves were not compared: {error}")
     return resampled, split, notes
 
 
@@ -149,7 +149,7 @@ def _row(
 
 
 def compare(one: Found, other: Found, names: Sequence[str]) -> Agreement:
-    """Return the agreement of two circuits as JSON data: by layer, group and edge."""
+    """Return the agreement of two circuits by layer, group and edge, as JSON data."""
     matches = {name: match(one.groups[name], other.groups[name]) for name in names}
     pairs = dict(pairwise(reversed(names)))
     matched = {id: other for name in names for id, (other, _) in matches[name].items()}
@@ -195,10 +195,9 @@ def match(
 
 
 def groups_agreement(one: Found, other: Found, layer: str) -> float | None:
-    """Return the adjusted Rand index of two groupings of a layer, over (neuron, crop) pairs that both
-    have.
+    """Return the adjusted Rand index of two groupings of a layer, over their common pairs.
 
-    None if they share fewer than two pairs, as circuits of disjoint images do.
+    A pair is a neuron and a crop. None if fewer than two are common, as on disjoint images.
     """
     group, counterpart = one.group_of(layer), other.group_of(layer)
     first, second = [], []
@@ -212,7 +211,7 @@ def groups_agreement(one: Found, other: Found, layer: str) -> float | None:
 
 
 def robustness(circuit: Circuit, comparisons: Sequence[Mapping[str, Any]]) -> RobustnessFile:
-    """Stability of each group and edge of the circuit over its resamples."""
+    """Return the stability of each group and edge of the circuit over the resamples."""
     ids = [group.id for layer in circuit.layers for group in layer.groups]
     groups = {id: spread([found["groups"][id] for found in comparisons]) for id in ids}
     same = Counter((u, lo) for found in comparisons for u, lo, agrees in found["edges"] if agrees)

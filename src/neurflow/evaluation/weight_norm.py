@@ -1,8 +1,8 @@
-"""Integrated gradients and weight norm: which order puts the neurons that matter first?
+"""Integrated gradients against weight norm: which puts the neurons that matter first?
 
-1. Order the lower neurons by integrated gradients, according to the circuit's rule (published: by mean
+1. Order the lower neurons by integrated gradients with the circuit's rule (published: by mean
    ``|IG|``), and by the L2 norm of the next convolution's filters.
-2. Zero the first 1, 2, …, 16 neurons of each order, and measure how much of ``V_a`` remains.
+2. Zero the first 1, 2, …, 16 neurons of each order, and measure how much of V_a remains.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def ig_against_weight_norm(lab: Laboratory) -> Table[NormRow]:
     for upper in lab.uppers:
         for method in METHODS:
             try:
-                left = in_order(lab, upper, method)
+                remaining = in_order(lab, upper, method)
             except RequestError as error:
                 notes.append(f"{upper}: {error}")
                 continue
@@ -48,10 +48,10 @@ def ig_against_weight_norm(lab: Laboratory) -> Table[NormRow]:
                     layer=upper,
                     method=method,
                     top=size + 1,
-                    neurons=left.shape[1],
+                    neurons=remaining.shape[1],
                     overlap=mean_interval(values, lab.settings),
                 )
-                for size, values in enumerate(left)
+                for size, values in enumerate(remaining)
             ]
     return Table(
         protocol="norm",
@@ -68,9 +68,7 @@ def ig_against_weight_norm(lab: Laboratory) -> Table[NormRow]:
 
 
 def in_order(lab: Laboratory, upper: str, method: str) -> np.ndarray:
-    """Return ``[size, target neuron]`` overlap without the first 1, 2, … neurons of each target's
-    order.
-    """
+    """Return ``[size, target neuron]``: the overlap after zeroing the first 1, 2, … neurons."""
     neurons, width = lab.sampled(upper), lab.trial.segment(upper).lower.neurons
     sizes = range(1, min(lab.settings.norm_top, width) + 1)
     if method == RULED:

@@ -1,13 +1,14 @@
 """Fidelity of weights: do more important neurons have larger effects?
 
 1. Draw random sets of ``m`` neurons of the layer below; for ``m = 1`` take every neuron.
-2. Ablate each set, and measure how much of ``V_a`` remains.
-3. Compute Pearson's correlation of the sets' summed importance with the overlap, for each target
-   neuron.
+2. Ablate each set, and measure how much of V_a remains.
+3. For each target neuron, compute Pearson's correlation of the sets' summed importance and the
+   overlap.
 
 Ablating important sets lowers the overlap, so a good score is strongly **negative**: −1 is perfect, and
-0 means no relation. All attribution methods are compared on the same sets (``attribution``). Sets of
-random sizes show whether summed or averaged importance predicts the effect better (``sum-mean``).
+0 means no relation. The protocol ``attribution`` compares all attribution methods on the same sets, and
+``sum-mean`` tests on sets of random sizes whether summed or averaged importance predicts the effect
+better.
 """
 
 from __future__ import annotations
@@ -67,10 +68,12 @@ def fidelity_of_weights(lab: Laboratory) -> Table[WeightsRow]:
         for m in lab.settings.set_sizes:
             sets = trial_sets(lab, upper, m)
             if not sets:
-                notes.append(f"{upper}, m={m}: omitted, as the layer below has too few neurons.")
+                notes.append(
+                    f"{upper}, m={m}: omitted, because the layer below has too few neurons."
+                )
                 continue
-            left = overlaps(lab, upper, sets, "zero", f"sets of {m}")
-            found = correlations(importance, sets, left)
+            remaining = overlaps(lab, upper, sets, "zero", f"sets of {m}")
+            found = correlations(importance, sets, remaining)
             if found:
                 interval = mean_interval(found, lab.settings)
                 rows.append(
@@ -79,7 +82,7 @@ def fidelity_of_weights(lab: Laboratory) -> Table[WeightsRow]:
                     )
                 )
             else:
-                notes.append(f"{upper}, m={m}: no set changed anything.")
+                notes.append(f"{upper}, m={m}: omitted, because no set changed the overlap.")
     return Table(
         protocol="weights",
         title="Fidelity of weights",
@@ -92,7 +95,7 @@ def fidelity_of_weights(lab: Laboratory) -> Table[WeightsRow]:
 
 
 def attribution_methods(lab: Laboratory) -> Table[MethodRow]:
-    """Return the same correlation for other attribution methods, with their run times."""
+    """Return the same correlation for several attribution methods, with their run times."""
     rows, notes = [], []
     for upper in lab.uppers:
         for method in lab.settings.methods:
@@ -103,8 +106,10 @@ def attribution_methods(lab: Laboratory) -> Table[MethodRow]:
                 continue
             for m in lab.settings.set_sizes:
                 sets = trial_sets(lab, upper, m)
-                left = overlaps(lab, upper, sets, "zero", f"sets of {m}") if sets else np.ones(0)
-                if found := correlations(importance, sets, left):
+                remaining = (
+                    overlaps(lab, upper, sets, "zero", f"sets of {m}") if sets else np.ones(0)
+                )
+                if found := correlations(importance, sets, remaining):
                     rows.append(
                         MethodRow(
                             method=method,
@@ -119,7 +124,7 @@ def attribution_methods(lab: Laboratory) -> Table[MethodRow]:
         protocol="attribution",
         title="Attribution methods",
         question="Correlation of importance and overlap, as in the fidelity of weights, for each "
-        f"attribution method, and its run time. {SIGN} LRP uses the ε rule; on a network of ReLUs "
+        f"attribution method, and its run time. {SIGN} LRP uses the ε rule; in a ReLU network "
         "without biases it equals input × gradient. Gradient is saliency.",
         chart=Chart(
             x="m", y=("correlation",), series=("method",), panel=("layer",), y_label="correlation",
@@ -139,9 +144,9 @@ def sum_against_mean(lab: Laboratory) -> Table[SumMeanRow]:
         rng = np.random.default_rng(settings.seed)
         sizes = rng.integers(1, min(max(settings.set_sizes), width - 1) + 1, settings.weight_sets)
         sets = [sorted(rng.choice(width, size, replace=False).tolist()) for size in sizes]
-        left = overlaps(lab, upper, sets, "zero", "sets of random sizes")
+        remaining = overlaps(lab, upper, sets, "zero", "sets of random sizes")
         for name, mean in (("summed", False), ("averaged", True)):
-            if found := correlations(lab.importance(upper), sets, left, mean=mean):
+            if found := correlations(lab.importance(upper), sets, remaining, mean=mean):
                 interval = mean_interval(found, settings)
                 rows.append(
                     SumMeanRow(
@@ -159,7 +164,10 @@ def sum_against_mean(lab: Laboratory) -> Table[SumMeanRow]:
 
 
 def trial_sets(lab: Laboratory, upper: str, m: int) -> list[list[int]]:
-    """Return random sets of ``m`` neurons below a layer, or all single ones; none if too few."""
+    """Return random sets of ``m`` neurons below a layer; for ``m = 1`` all neurons, or a sample.
+
+    Empty if the layer below has no more than ``m`` neurons.
+    """
     settings, width = lab.settings, lab.trial.segment(upper).lower.neurons
     if m >= width:
         return []
@@ -171,18 +179,18 @@ def trial_sets(lab: Laboratory, upper: str, m: int) -> list[list[int]]:
 
 
 def correlations(
-    importance: np.ndarray, sets: list[list[int]], left: np.ndarray, *, mean: bool = False
+    importance: np.ndarray, sets: list[list[int]], remaining: np.ndarray, *, mean: bool = False
 ) -> list[float]:
-    """Return Pearson's correlation, for each target neuron whose overlaps vary.
+    """Return Pearson's correlation for each target neuron whose overlaps vary.
 
     Args:
         importance: ``[target neuron, lower neuron]``.
         sets: lower neurons.
-        left: ``[set, target neuron]`` overlap after zeroing each set.
+        remaining: ``[set, target neuron]`` overlap after zeroing each set.
         mean: average importance over a set, instead of summing it.
     """
     found = []
-    for scores, overlap in zip(importance, left.T, strict=True):
+    for scores, overlap in zip(importance, remaining.T, strict=True):
         total = np.array([scores[s].mean() if mean else scores[s].sum() for s in sets])
         value = correlation(total, overlap)
         if value is not None:
@@ -191,9 +199,9 @@ def correlations(
 
 
 def timed_importance(lab: Laboratory, upper: str, method: str) -> tuple[np.ndarray, float]:
-    """Return the importance by a method, and its run time in seconds for one target neuron.
+    """Return the importance by a method, and its run time in seconds per target neuron.
 
-    Feature maps are computed beforehand, and each method is warmed up on one neuron, so that only the
+    A first run on one neuron computes the feature maps and warms up the method, so that only the
     scoring is timed.
     """
     bench, neurons, config = lab.scoring, lab.sampled(upper), lab.circuit.config
@@ -207,5 +215,5 @@ def timed_importance(lab: Laboratory, upper: str, method: str) -> tuple[np.ndarr
         seconds = (perf_counter() - start) / len(neurons)
         return {"seconds": seconds, "scores": [scores[a].importance.tolist() for a in neurons]}
 
-    found = lab.kept(f"timed {upper} {method}", compute)
+    found = lab.cached(f"timed {upper} {method}", compute)
     return np.array(found["scores"]), found["seconds"]

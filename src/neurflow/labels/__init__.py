@@ -1,4 +1,4 @@
-"""Concept labelling: labels for groups, and their validation."""
+"""Concept labelling: label groups, and validate the labels."""
 
 from neurflow.labels import manual
 from neurflow.labels.budget import Budget, BudgetSpent, Prices

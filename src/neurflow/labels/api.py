@@ -1,9 +1,9 @@
 """Functions on the labels of a stored result, for the command line and other programs.
 
 * ``chat_labeler`` and ``words_labeler`` make the labelers that come with the package.
-* ``estimate`` estimates the requests of labelling; ``label_run`` labels and validates.
+* ``estimate`` estimates the requests that labelling needs; ``label_run`` labels and validates.
 * ``check_run`` checks labels on pictures of named concepts.
-* ``change_run`` applies changes by a person.
+* ``change_run`` applies a person's changes.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from neurflow.model import Model
 
 CACHE = "label-cache"
-"""folder, within that of a run, with the answers of chat models"""
+"""subfolder of a run with the answers of chat models"""
 
 
 def chat_labeler(
     model: str, run: Path, budget: Budget, *, sheet: bool = False, **server: Any
 ) -> ChatLabeler:
-    """Make a labeler that asks a chat model and stores its answers beside the result.
+    """Make a labeler that asks a chat model, and caches its answers beside the result.
 
     Args:
         model: its name on the server.
         run: folder of the result.
         budget: limits on requests and cost.
-        sheet: whether each request has a single picture.
+        sheet: whether the pictures of a request are pasted into one.
         server: further arguments of ``OpenAIChat``.
     """
     return ChatLabeler(OpenAIChat(model, budget=budget, **server), Cache(run / CACHE), sheet=sheet)
@@ -49,7 +49,7 @@ def chat_labeler(
 def words_labeler(
     model: str, vocabulary: Path | None, *, template: str = TEMPLATE, device: str = "cpu"
 ) -> ClipLabeler:
-    """Make a labeler that chooses words of a vocabulary by a CLIP-style model.
+    """Make a labeler that chooses words from a vocabulary with a CLIP-style model.
 
     Raises:
         RequestError: the vocabulary or the model cannot be read.
@@ -61,7 +61,7 @@ def words_labeler(
 def chosen_groups(
     circuit: Circuit, groups: Sequence[str], layers: Sequence[str]
 ) -> list[str] | None:
-    """Return the ids of some groups and of all groups of some layers; None for all.
+    """Return the ids of the named groups and of all groups of the named layers; None for all.
 
     Raises:
         RequestError: there is no such group.
@@ -74,8 +74,8 @@ def chosen_groups(
 
 
 def estimate(job: Job) -> Usage | None:
-    """Estimate the usage of ``label_run``; None if nothing is sent to a chat model."""
-    if not any(isinstance(who, ChatLabeler) for who in (job.labeler, job.judge)):
+    """Estimate the usage of ``label_run``; None if no chat model is involved."""
+    if not any(isinstance(each, ChatLabeler) for each in (job.labeler, job.judge)):
         return None
     return rehearse(
         job.circuit, job.labeler, judge=job.judge, groups=job.groups, settings=job.settings
@@ -83,7 +83,7 @@ def estimate(job: Job) -> Usage | None:
 
 
 def label_run(job: Job, run: Path, progress: Progress | None = None) -> Outcome:
-    """Label and validate groups of a stored result; each label is stored at once.
+    """Label and validate groups of a stored result; each label is stored as soon as it is made.
 
     Raises:
         NeurFlowError: the work ended before any label was stored.
@@ -97,12 +97,12 @@ def label_run(job: Job, run: Path, progress: Progress | None = None) -> Outcome:
 def check_run(
     run: Path, model: Model, pictures: Any, progress: Progress | None = None
 ) -> tuple[Circuit, frozenset[str]]:
-    """Check the labels of a stored result that name a concept of some pictures.
+    """Check those labels of a stored result that name a concept of the pictures.
 
     Args:
         run: folder of the result.
         model: the model of the result.
-        pictures: folder of folders, named after the concepts.
+        pictures: a folder with one folder of pictures per concept, named after it.
         progress: receives stages and steps.
 
     Returns:

@@ -1,13 +1,13 @@
 """Limits on requests, tokens and money, which hold even while many requests are in flight.
 
 1. Before a request is sent, its likely usage is reserved: an estimate times the largest factor by which
-   an estimate was too low so far. If there is a limit on tokens or money, requests are sent one by one
-   until the first answer shows the real usage.
+   an estimate has been too low so far. If there is a limit on tokens or money, requests are sent one by
+   one until the first answer shows the real usage.
 2. The usage that the server reports then replaces the reservation.
-3. A request that does not fit waits while others are in flight, as these may use less than reserved.
-   If it still does not fit, ``BudgetSpent`` ends the work.
+3. A request that does not fit waits while others are in flight, because these may use less than was
+   reserved for them. If it still does not fit, ``BudgetSpent`` ends the work.
 
-Prices are given by the user.
+The user gives the prices.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from neurflow.errors import RequestError, WorkError
 from neurflow.labels.prompt import SYSTEM, Question
 
 CHARACTERS = 4
-"""characters per token, in the estimate"""
+"""assumed number of characters per token"""
 PICTURE_TOKENS = 85
-"""tokens of a small picture, in the estimate: OpenAI counts 85 at low detail, others 16 to 600"""
+"""assumed number of tokens per picture: OpenAI counts 85 at low detail, others 16 to 600"""
 
 
 class BudgetSpent(WorkError):
-    """A limit is reached; finished work is kept."""
+    """A limit is reached. Finished work is kept."""
 
 
 class Prices(BaseModel):
-    """Prices of a million tokens, in the currency of the limit on money."""
+    """Prices per million tokens, in the currency of the cost limit."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,7 +42,7 @@ class Prices(BaseModel):
 
 @dataclass
 class Usage:
-    """Usage: requests sent, tokens in and out."""
+    """Numbers of requests, input tokens and output tokens."""
 
     requests: int = 0
     tokens_in: float = 0
@@ -56,7 +56,7 @@ class Usage:
 
     @property
     def tokens(self) -> float:
-        """Tokens in and out."""
+        """Input and output tokens together."""
         return self.tokens_in + self.tokens_out
 
     def cost(self, prices: Prices) -> float:
@@ -77,12 +77,12 @@ class Budget:
 
     Args:
         requests: largest number of HTTP requests, retries included.
-        tokens: largest number of tokens, in and out.
+        tokens: largest number of input and output tokens together.
         money: largest cost, in the currency of ``prices``.
-        prices: required for a limit on money.
+        prices: required if ``money`` is given.
 
     Raises:
-        RequestError: there is a limit on money without prices, or a limit is negative.
+        RequestError: there is a cost limit but no price, or a limit is negative.
     """
 
     def __init__(
@@ -92,20 +92,22 @@ class Budget:
         money: float | None = None,
         prices: Prices | None = None,
     ) -> None:
-        self.caps = {"requests": requests, "tokens": tokens, "money": money}
-        if any(cap is not None and cap < 0 for cap in self.caps.values()):
-            raise RequestError("Limits are 0 or more.")
+        self.limits = {"requests": requests, "tokens": tokens, "money": money}
+        if any(limit is not None and limit < 0 for limit in self.limits.values()):
+            raise RequestError(
+                "A limit must not be negative. Give 0 or more, or omit it for no limit."
+            )
         self.prices = prices or Prices()
         if money is not None and not (self.prices.input or self.prices.output):
             raise RequestError(
-                "A limit on money needs the prices of a million tokens: "
+                "A limit on the cost needs prices per million tokens: "
                 "--price-in 2.50 --price-out 10"
             )
         self.used = Usage()
         self._reserved = Usage()
-        self._under_way = 0
+        self._in_flight = 0
         self._factor = 1.0
-        self._told = False
+        self._usage_known = False
         self._changed = threading.Condition()
 
     def reserve(self, estimated: Usage) -> Usage:
@@ -119,40 +121,39 @@ class Budget:
                 wanted = Usage(
                     1, estimated.tokens_in * self._factor, estimated.tokens_out * self._factor
                 )
-                full = self._full(wanted)
-                learning = not self._told and self._counts_tokens()
-                if not full and not (learning and self._under_way):
+                exceeded = self._exceeded(wanted)
+                unknown = not self._usage_known and self._counts_tokens()
+                if not exceeded and not (unknown and self._in_flight):
                     break
-                if full and not self._under_way:
-                    raise BudgetSpent(f"The budget is spent: {full}. Raise it to continue.")
+                if exceeded and not self._in_flight:
+                    raise BudgetSpent(f"The budget is spent: {exceeded}. Raise it to continue.")
                 self._changed.wait()
             self._reserved += wanted
-            self._under_way += 1
+            self._in_flight += 1
             return wanted
 
     def settle(self, reserved: Usage, used: Usage | None) -> None:
         """Replace the reservation of a request by its usage.
 
-        ``used`` is None if the server did not report any, because it refused or failed. The request
-        still counts.
+        ``used`` is None if the request failed, so that no usage is known. The request still counts.
         """
         with self._changed:
-            self._under_way -= 1
+            self._in_flight -= 1
             self._reserved += Usage(-1, -reserved.tokens_in, -reserved.tokens_out)
             if used is not None:
                 self.used += used
                 if reserved.tokens and used is not reserved:
                     self._factor = max(self._factor, self._factor * used.tokens / reserved.tokens)
-                self._told = True
+                self._usage_known = True
             else:
                 self.used += Usage(1)
             self._changed.notify_all()
 
     def _counts_tokens(self) -> bool:
-        return self.caps["tokens"] is not None or self.caps["money"] is not None
+        return self.limits["tokens"] is not None or self.limits["money"] is not None
 
-    def _full(self, wanted: Usage) -> str | None:
-        """Return the limit that a further request would exceed, in words."""
+    def _exceeded(self, wanted: Usage) -> str | None:
+        """Return a description of the limit that a further request would exceed; None if it fits."""
         total = Usage()
         for usage in (self.used, self._reserved, wanted):
             total += usage
@@ -161,12 +162,12 @@ class Budget:
             "tokens": total.tokens,
             "money": total.cost(self.prices),
         }
-        for kind, cap in self.caps.items():
-            if cap is not None and sums[kind] > cap + 1e-9:
+        for kind, limit in self.limits.items():
+            if limit is not None and sums[kind] > limit + 1e-9:
                 spent = {
-                    "requests": f"{self.used.requests} of {cap} requests",
-                    "tokens": f"{self.used.tokens:.0f} of {cap:.0f} tokens",
-                    "money": f"{self.used.cost(self.prices):.4f} of {cap:g}",
+                    "requests": f"{self.used.requests} of {limit} requests",
+                    "tokens": f"{self.used.tokens:.0f} of {limit:.0f} tokens",
+                    "money": f"{self.used.cost(self.prices):.4f} of {limit:g}",
                 }[kind]
                 return f"{spent}, and the next request may not fit"
         return None

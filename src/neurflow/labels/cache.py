@@ -1,8 +1,8 @@
-"""Stores answers by their question, so that a repeated or interrupted run repeats no request.
+"""A cache of answers, so that no question is sent twice when labelling is repeated or resumed.
 
-Each answer has a file, named by the digest of the question and the model, and written atomically.
-Stored answers are validated by the same schema as new ones, so the worst that an untrusted cache can
-contain is wrong labels.
+Each answer is a file, named after the digest of the question and the model, and written atomically.
+Stored answers are validated by the same schema as new ones, so the worst that a hostile cache can
+cause is wrong labels.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from neurflow.runtime.files import read, subfolder, write_atomically
 
-LARGEST = 2**21
-"""largest size of a file in bytes"""
+MAX_BYTES = 2**21
+"""largest size of a file"""
 
 
-class Kept(BaseModel):
-    """An unparsed answer, or a refusal."""
+class CachedAnswer(BaseModel):
+    """An answer as the model gave it, or a refusal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,19 +28,23 @@ class Kept(BaseModel):
 
 
 class Cache:
-    """Answers in a folder, which is made for the first answer."""
+    """A folder of answers, created when the first answer is stored."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
-    def get(self, digest: str) -> Kept | None:
+    def get(self, digest: str) -> CachedAnswer | None:
         """Return the answer to the question with this digest; None if it is missing or damaged."""
         try:
-            return Kept.model_validate_json(read(self.folder / f"{digest}.json", LARGEST))
+            return CachedAnswer.model_validate_json(read(self.folder / f"{digest}.json", MAX_BYTES))
         except (OSError, ValueError):
             return None
 
-    def put(self, digest: str, kept: Kept) -> None:
-        """Store an answer; ``WorkError`` if the folder cannot be written."""
+    def put(self, digest: str, cached: CachedAnswer) -> None:
+        """Store an answer.
+
+        Raises:
+            WorkError: the folder cannot be written.
+        """
         folder = subfolder(self.folder.parent, self.folder.name)
-        write_atomically(folder / f"{digest}.json", kept.model_dump_json().encode())
+        write_atomically(folder / f"{digest}.json", cached.model_dump_json().encode())

@@ -1,9 +1,9 @@
 """A labeler that asks a chat model, with a cache, and validates answers by a schema.
 
-1. The request becomes a question (``prompt``). If there is a stored answer to it, that is used.
+1. The request is turned into a question (``prompt``). If the cache has an answer, that is used.
 2. Otherwise the chat model is asked. An answer that does not match the schema is returned to the model
-   with the problem, up to ``REPAIRS`` times. After that the group has failed.
-3. Valid answers and refusals are stored by the digest of the question.
+   with the problem, up to ``REPAIRS`` times. If it still does not match, the request fails.
+3. Valid answers and refusals are stored under the digest of the question.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated, Protocol, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from neurflow.circuit.evidence import clean
-from neurflow.labels.cache import Cache, Kept
+from neurflow.labels.cache import Cache, CachedAnswer
 from neurflow.labels.labeler import (
     JudgeRequest,
     LabelAnswer,
@@ -38,9 +38,8 @@ from neurflow.labels.prompt import (
 REPAIRS = 2
 """number of times that a malformed answer is returned to the model"""
 QUOTED = 2000
-"""number of characters of a malformed answer that are returned"""
-
-LONGEST = 200_000
+"""number of characters of a malformed answer that are quoted back to the model"""
+MAX_ANSWER = 200_000
 """number of characters of an answer that are read"""
 
 Answer = TypeVar("Answer")
@@ -53,11 +52,11 @@ class Reply:
     text: str
     refused: bool = False
     final: bool = True
-    """whether it may be stored; replies made up for an estimate may not"""
+    """whether it may be stored; False for replies made up for an estimate"""
 
 
 class Chat(Protocol):
-    """Answers questions that have pictures."""
+    """A chat model that answers questions about pictures."""
 
     name: str
     """name of the model"""
@@ -68,16 +67,16 @@ class Chat(Protocol):
         """Answer a question; raises as ``Labeler`` does."""
 
     def stop(self) -> None:
-        """End all waiting, because the work is over."""
+        """End all waits between attempts, because the work is over."""
 
 
 class ChatLabeler:
-    """Labels and judges by a chat model; safe to share between threads.
+    """Labels groups and judges labels with a chat model; safe to share between threads.
 
     Args:
         chat: the chat model.
-        cache: stores answers; with None every question is asked again.
-        sheet: whether all pictures of a request are pasted into one, for servers that accept only one.
+        cache: stores answers; None asks every question again.
+        sheet: whether the pictures of a request are pasted into one, for servers that accept only one.
     """
 
     source = "model"
@@ -92,30 +91,30 @@ class ChatLabeler:
         return self._ask(label_question(request, sheet=self.sheet), _read_label)
 
     def judge(self, request: JudgeRequest) -> tuple[float, ...]:
-        """How well each picture fits the label; see ``Labeler``."""
+        """Score how well each picture fits the label; see ``Judge``."""
         question = judge_question(request, sheet=self.sheet)
         return self._ask(question, lambda text: _read_scores(text, len(request.pictures)))
 
     def compare(
         self, labels: Sequence[str], pictures: Sequence[Picture]
     ) -> tuple[tuple[float, ...], ...]:
-        """How well each picture fits each label, by one request; see ``Comparer``."""
+        """Score how well each picture fits each label, in one request; see ``Comparer``."""
         question = compare_question(labels, pictures, sheet=self.sheet)
         return self._ask(question, lambda text: _read_table(text, len(labels), len(pictures)))
 
     def stop(self) -> None:
-        """End all waiting; see ``Labeler``."""
+        """End all waits; see ``Labeler``."""
         self.chat.stop()
 
     def _ask(self, question: Question, read: Callable[[str], Answer]) -> Answer:
         key = digest(self.identity, question.digest)
-        with self._asking[key]:  # several threads ask the same question only once
-            kept = self.cache.get(key) if self.cache else None
-            if kept and kept.refused:
-                raise _refused(self.name, kept.answer)
-            if kept:
+        with self._asking[key]:  # if several threads ask the same question, it is sent once
+            cached = self.cache.get(key) if self.cache else None
+            if cached and cached.refused:
+                raise _refused(self.name, cached.answer)
+            if cached:
                 try:
-                    return read(kept.answer)
+                    return read(cached.answer)
                 except ValueError:
                     pass  # stored by another version, or edited: ask again
             return self._fresh(question, key, read)
@@ -128,23 +127,27 @@ class ChatLabeler:
                 answer = None if reply.refused else read(reply.text)
             except ValueError as error:
                 problem = clean(str(error), 200)
-                said = json.dumps(reply.text[:QUOTED])
+                quoted = json.dumps(reply.text[:QUOTED])
                 asked = replace(
                     question,
                     parts=(
                         *question.parts,
-                        f"Your answer was {said}. It cannot be used: {problem}. "
-                        "Answer with one JSON object of the schema alone.",
+                        f"Your answer was {quoted}. It cannot be used: {problem}. "
+                        "Answer with one JSON object that follows the schema, and nothing else.",
                     ),
                 )
                 continue
             if self.cache and reply.final:
-                kept = Kept(model=self.name, answer=reply.text[:LONGEST], refused=reply.refused)
-                self.cache.put(key, kept)
+                cached = CachedAnswer(
+                    model=self.name, answer=reply.text[:MAX_ANSWER], refused=reply.refused
+                )
+                self.cache.put(key, cached)
             if answer is None:
                 raise _refused(self.name, reply.text)
             return answer
-        raise LabelFailed(f"{self.name} gives no usable answer: {problem}.")
+        raise LabelFailed(
+            f"{self.name} gives no usable answer: {problem}. Try again, or use another model."
+        )
 
 
 class _Score(BaseModel):
@@ -177,7 +180,7 @@ def _read_scores(text: str, count: int) -> tuple[float, ...]:
 
 
 def _read_table(text: str, labels: int, count: int) -> tuple[tuple[float, ...], ...]:
-    """Return ``[label][crop]``"""
+    """Return scores ``[label][crop]``, from 0 to 1."""
     rows = {row.crop: row.scores for row in _parsed(_Table, text).scores}
     if set(rows) != set(range(1, count + 1)) or {len(row) for row in rows.values()} != {labels}:
         raise ValueError(f"{labels} scores are needed for crops 1 to {count}, each crop once")
@@ -190,11 +193,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def _parsed(kind: type[Model], text: str) -> Model:
-    """Parse a JSON object of a schema, which may be fenced or surrounded by text.
+    """Parse the JSON object in a text, which may be fenced or surrounded by other text.
 
-    Reasoning before the answer is ignored. Raises ``ValueError`` if there is no such object.
+    Reasoning before the answer is ignored. Raises ``ValueError`` if no object follows the schema.
     """
-    text = text[:LONGEST].rpartition("</think>")[2]
+    text = text[:MAX_ANSWER].rpartition("</think>")[2]
     start, end = text.find("{"), text.rfind("}")
     if start < 0 or end < start:
         raise ValueError("there is no JSON object in it")
@@ -207,5 +210,5 @@ def _parsed(kind: type[Model], text: str) -> Model:
 
 
 def _refused(name: str, reason: str) -> LabelFailed:
-    said = clean(reason, 120)
-    return LabelFailed(f"{name} refuses to answer{f': {said}' if said else ''}.")
+    quoted = clean(reason, 120)
+    return LabelFailed(f"{name} refuses to answer{quoted and f': {quoted}'}.")

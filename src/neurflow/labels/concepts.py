@@ -1,12 +1,12 @@
-"""Checks labels as CoSy does: do the group's neurons respond to pictures of the concept in its label?
+"""A check of labels in the manner of CoSy: do a group's neurons respond to pictures of its label?
 
-This needs the model, and pictures in folders named after concepts.
+It needs the model, and pictures in folders named after concepts.
 
 1. Pool the activations φ of the circuit's layers on every picture.
 2. A group's score on a picture is the geometric mean of its neurons' max(φ, 0), each relative to its
    mean over the crops of the group, so that strongly active neurons do not dominate.
-3. The AUPRC of a concept is the average precision of this score at finding the concept's pictures. For
-   an unrelated group it is the share of the concept's pictures.
+3. The AUPRC of a concept is the average precision of this score for finding the concept's pictures. For
+   an unrelated group it equals the share of the concept's pictures.
 4. The check of a label reports the AUPRC of the concept that it names, with an interval, and the rank
    of the concept among all concepts, by the margin of the AUPRC over the share.
 
@@ -26,7 +26,8 @@ import numpy as np
 
 from neurflow.circuit import Circuit, CircuitLayer, NeuronGroup
 from neurflow.circuit.evidence import ConceptCheck
-from neurflow.errors import ImagesError, RequestError
+from neurflow.circuit.reload import same_model
+from neurflow.errors import ImagesError
 from neurflow.labels.validation import average_precision
 from neurflow.model import Model
 from neurflow.pictures.crops import CropSet
@@ -50,29 +51,25 @@ def concept_checks(
     Args:
         circuit: with labels.
         model: model of the circuit.
-        pictures: a folder of folders, named after the concepts; or any source with labels that
-            ``load_images`` takes.
+        pictures: a folder with one folder of pictures per concept, named after it; or any other
+            labelled source that ``load_images`` accepts.
         progress: receives stages and steps.
 
     Returns:
         Group id → check, for the groups whose label names a concept.
 
     Raises:
-        RequestError: the circuit was found in another model.
+        ModelError: the circuit was found in another model.
         ImagesError: there are fewer than two concepts.
     """
-    if model.info.digest != circuit.model.digest:
-        raise RequestError(
-            f"The circuit was found in another model than {model.info.reference}: the weights differ. "
-            "Give the weights that were given to discover: --weights"
-        )
+    same_model(circuit, model)
     progress = progress or Silent()
     images = load_images(pictures, model)
     readable = [i for i in range(len(images)) if _can_be_read(images, i, progress)]
     names = np.array([_plain(images.refs[i].label or "") for i in readable])
     concepts = sorted({str(name) for name in names} - {""})
     if len(concepts) < 2:
-        raise ImagesError("Give pictures of at least two concepts, in a folder for each.")
+        raise ImagesError("There are fewer than two concepts. Give a folder of pictures for each.")
     layers = [layer for layer in circuit.layers if _named_groups(layer, concepts)]
     if not layers:
         return {}
@@ -131,15 +128,15 @@ def group_scores(phi: np.ndarray, layer: CircuitLayer, group: NeuronGroup) -> np
     total = np.zeros(len(phi))
     for a, i in group.members:
         neuron = layer.neurons[a]
-        usual = np.mean([neuron.activations[p] for p in neuron.semantic_groups[i].crops])
-        total += np.log(np.maximum(phi[:, a], 0) / (abs(usual) + EPSILON) + EPSILON)
+        typical = np.mean([neuron.activations[p] for p in neuron.semantic_groups[i].crops])
+        total += np.log(np.maximum(phi[:, a], 0) / (abs(typical) + EPSILON) + EPSILON)
     return total / len(group.members)
 
 
 def named_concept(label: str | None, concepts: Sequence[str]) -> str | None:
-    """Return the concept that a label names in whole words; the longest if there are several."""
-    said = f" {_plain(label or '')} "
-    named = [concept for concept in concepts if f" {concept} " in said]
+    """Return the concept whose name occurs in a label in whole words; the longest if several do."""
+    words = f" {_plain(label or '')} "
+    named = [concept for concept in concepts if f" {concept} " in words]
     return max(named, key=len, default=None)
 
 

@@ -1,4 +1,4 @@
-"""Makes the requests to labelers and judges: a group's crops, the groups below, and other labels."""
+"""Builds the requests to labelers and judges: a group's crops, the groups below, and other labels."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from neurflow.labels.validation import Claim
 SHOWN = HELD_OUT = 12
 """largest number of crops of a group for the labeler, and for the judge"""
 LOWER, LOWER_SHOWN = 4, 4
-"""number of lower groups that are shown with a group, and of crops of each"""
+"""number of lower groups shown with a group, and of crops of each"""
 OTHERS = 96
-"""number of crops of other groups, to which words from a list are a contrast"""
+"""number of crops of other groups with which zero-shot labels contrast the group's crops"""
 RIVALS = 8
-"""number of labels of other groups by which a judge scores a group's crops"""
+"""number of other groups' labels with which a label is compared"""
 WORDS = 200
-"""number of words of its vocabulary by which it does the same"""
+"""number of words of the judge's vocabulary with which a label is compared"""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,19 @@ class Settings:
     def __post_init__(self) -> None:
         if min(self.shown, self.workers) < 1 or min(self.held_out, self.rivals, self.seed) < 0:
             raise RequestError(
-                "shown and workers are 1 or more; held_out, rivals and seed 0 or more."
+                "A setting is too small: shown and workers must be at least 1; held_out, rivals and "
+                "seed at least 0."
             )
 
 
 @dataclass(frozen=True)
 class RequestBuilder:
-    """Makes requests about the groups of a circuit.
+    """Builds requests about the groups of a circuit.
 
     Attributes:
         circuit: with thumbnails.
         settings: numbers of crops and labels in a request.
-        labels: group → its label so far; the labelling adds to it.
+        labels: group id → label made so far; labelling adds to it.
     """
 
     circuit: Circuit
@@ -76,7 +77,7 @@ class RequestBuilder:
         return sample(self.circuit, group, settings.shown, settings.held_out, settings.seed)
 
     def request(self, group: NeuronGroup, chosen: Sample) -> LabelRequest:
-        """Make the request to name a group."""
+        """Build the request to label a group."""
         circuit, settings = self.circuit, self.settings
         others = contrast(circuit, group, chosen, OTHERS, settings.seed)
         return LabelRequest(
@@ -96,8 +97,8 @@ class RequestBuilder:
         Args:
             group: with a label.
             chosen: its crops.
-            judge: has a vocabulary or not.
-            chooses: whether the judge has chosen the label from its vocabulary.
+            judge: the judge; if it is a ``Controls``, its vocabulary and meaningless texts are used.
+            chooses: whether the judge itself chose the label from its vocabulary.
         """
         assert group.label is not None
         nonsense: tuple[str, ...] = ()
@@ -113,9 +114,10 @@ class RequestBuilder:
         )
 
     def _others(self, group: NeuronGroup, judge: Judge) -> tuple[str, ...]:
-        """Labels of other groups, of the group's own layer and below, and words of the vocabulary.
+        """Return labels of other groups in the same and lower layers, and words of the vocabulary.
 
-        Upper layers have no labels yet, and a second run must compare the same ones.
+        Upper layers are left out: they have no labels in a first run, and a second run must compare
+        the same labels.
         """
         names = [layer.name for layer in self.circuit.layers]
         below = self.circuit.layers[: names.index(group.id.layer) + 1]

@@ -1,4 +1,4 @@
-"""The protocols of labelers and judges: their requests and answers.
+"""Protocols for labelers and judges, with their requests and answers.
 
 A labeler sees a group's crops and the lower groups that drive it most, and names the content that the
 crops share. A judge, usually the same object, reads a label and scores how well each of some crops in
@@ -22,15 +22,16 @@ from neurflow.stats import Share
 
 @dataclass(frozen=True)
 class Picture:
-    """A crop: its thumbnail as WebP, and its position.
-
-    ``side`` is the crop's side in pixels of the image, before it was scaled for the thumbnail.
-    """
+    """A crop: its thumbnail, and its position in the image."""
 
     data: bytes
+    """the thumbnail as WebP"""
     side: int
+    """side of the crop in pixels of the image"""
     image: int
+    """index of the image"""
     box: tuple[int, int, int, int]
+    """left, top, right, bottom in pixels of the image"""
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,10 @@ class JudgeRequest:
 class Labeler(Protocol):
     """Names groups.
 
-    Raise ``LabelFailed`` if a single group cannot be labelled, and another error of neurflow if all
-    further requests would fail. The method is called from several threads. A labeler that waits between
-    attempts may have a method ``stop()``, which is called when the work ends early.
+    Implementations raise ``LabelFailed`` if this group cannot be labelled, and another error of
+    ``neurflow.errors`` if all further requests would fail too. ``label`` is called from several
+    threads. A labeler that waits between attempts may have a method ``stop()``, which is called when
+    the work ends early.
     """
 
     name: str
@@ -108,14 +110,12 @@ class Labeler(Protocol):
 
 @runtime_checkable
 class Judge(Protocol):
-    """Scores crops by a label; a labeler is usually one too. See ``Labeler`` on errors and threads."""
+    """Scores crops by a label; usually the labeler itself. See ``Labeler`` on errors and threads."""
 
     name: str
 
     def judge(self, request: JudgeRequest) -> Sequence[float]:
-        """Score how well each picture fits the label, from 0 to 1; pictures from 0.5 on are
-        picked.
-        """
+        """Score how well each picture fits the label, from 0 to 1. From 0.5 on, a picture is picked."""
 
 
 @runtime_checkable
@@ -132,19 +132,19 @@ class Comparer(Protocol):
 class Controls(Protocol):
     """A judge with a vocabulary that can find the meaningless texts that it prefers.
 
-    Crops of a group look similar, so even for a judge that understands nothing some text fits all of
-    them. Meaningless texts that are chosen in the same way as a label show how large this effect is.
+    Crops of a group look similar, so even for a judge that understands nothing, some text fits all of
+    them. Meaningless texts that are chosen in the same way as labels show how large this effect is.
     """
 
     vocabulary: tuple[str, ...]
-    """words that it takes labels from; judging by a word is cheap"""
+    """words from which it chooses labels; scoring by a word must be cheap"""
 
     def controls(self, request: LabelRequest, choice: int) -> Sequence[str]:
         """Return meaningless texts for the crops shown, each the best of ``choice`` texts."""
 
 
 class LabelFailed(WorkError):
-    """A request has no usable answer: it was refused, repeatedly malformed, or the server failed."""
+    """A request got no usable answer: a refusal, a malformed answer or a failure of the server."""
 
 
 class NoPictures(RequestError):
@@ -152,7 +152,7 @@ class NoPictures(RequestError):
 
 
 def digest(*parts: bytes | str) -> str:
-    """Return the SHA-256 of some parts with their lengths, so that different lists differ."""
+    """Return the SHA-256 of the parts with their lengths: ("ab", "c") differs from ("a", "bc")."""
     sha = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

@@ -1,4 +1,4 @@
-"""Concept labelling: words for groups, and tests of these words.
+"""Concept labelling: name the groups, and test the names.
 
 Groups are labelled layer by layer, from the input side, so that a group is shown together with the
 labels of the groups below it:
@@ -11,8 +11,8 @@ labels of the groups below it:
    label passes.
 
 Groups of one layer are processed at the same time. A group that fails is reported and skipped. An
-error that would make all further requests fail (a spent budget, a refused key) ends the work, and all
-labels so far are kept.
+error that would make all further requests fail (a spent budget, a rejected key) ends the work. Labels
+made before it are kept.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from neurflow.labels.sampling import Sample
 from neurflow.labels.validation import probability_by_guessing, validate
 from neurflow.runtime.progress import Progress, Silent
 
-LEAST_JUDGED = 6
-"""number of compared groups from which on the judge itself is tested"""
+MIN_COMPARED = 6
+"""smallest number of compared groups for a test of the judge itself"""
 SIGNIFICANCE = 0.05
-"""probability above which a judge's preferences may be accidental"""
-PATIENCE = 5
-"""number of failed groups in a row that ends the work"""
-LET_GO = 0.1
-"""seconds between two calls of ``stop`` once the work is over"""
+"""p-value below which a judge's preferences are not those of a guessing judge"""
+MAX_FAILURES = 5
+"""number of failed groups in a row after which the work ends"""
+STOP_INTERVAL = 0.1
+"""seconds between calls of ``stop`` while threads are still waiting for a server"""
 
 T = TypeVar("T")
 
@@ -81,11 +81,11 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     """group → reason"""
     stopped: NeurFlowError | None = None
-    """the reason why the work ended early"""
+    """why the work ended early; None if it did not"""
 
 
 class LabelsIncomplete(WorkError):
-    """The work ended early; ``circuit`` has the labels that there are."""
+    """The work ended early; ``circuit`` has the labels made so far."""
 
     def __init__(self, message: str, circuit: Circuit) -> None:
         super().__init__(message)
@@ -137,7 +137,7 @@ def label(
 def label_groups(
     job: Job, *, out: str | Path | None = None, progress: Progress | None = None
 ) -> Outcome:
-    """Like ``label``, but return the groups that failed, with the reasons, instead of raising."""
+    """Label groups like ``label``, but return failed groups and early ends instead of raising."""
     circuit, progress = job.circuit, progress or Silent()
     wanted = {circuit.group(id).id for id in job.groups} if job.groups is not None else None
     if job.judge is None and isinstance(job.labeler, Judge):
@@ -146,7 +146,7 @@ def label_groups(
         progress.note(
             f"{job.labeler.name} cannot judge labels, so none is validated. Give a judge."
         )
-    work = _Work(job, _keeper(circuit, out))
+    work = _Labelling(job, _update_function(circuit, out))
     layers = [
         [group.id for group in layer.groups if wanted is None or group.id in wanted]
         for layer in circuit.layers
@@ -157,7 +157,7 @@ def label_groups(
             begun: list[Future[str | None]] = []
             try:
                 for step in (work.name, work.test):
-                    begun = [pool.submit(work.one, step, id) for id in ids]
+                    begun = [pool.submit(work.run, step, id) for id in ids]
                     for done in work.as_completed(begun):
                         if problem := done.result():
                             progress.note(problem)
@@ -172,11 +172,12 @@ def label_groups(
 
 
 Change = Callable[[NeuronGroup], NeuronGroup]
-"""returns a group with another label"""
-Keeper = Callable[[str, Change], NeuronGroup]
+"""takes a group and returns it with another label"""
+Update = Callable[[str, Change], NeuronGroup]
+"""applies a change to the stored group with an id, and returns the result"""
 
 
-def _keeper(circuit: Circuit, out: str | Path | None) -> Keeper:
+def _update_function(circuit: Circuit, out: str | Path | None) -> Update:
     """Return a function that changes a group's label where it is stored, in a folder or in memory."""
     if out is not None:
         store = LabelStore(out)
@@ -194,84 +195,84 @@ def _keeper(circuit: Circuit, out: str | Path | None) -> Keeper:
     return update
 
 
-class _Work:
-    """The state that the groups' labelling shares."""
+class _Labelling:
+    """One labelling job: its state, which the threads share, and the steps for one group."""
 
-    def __init__(self, job: Job, keep: Keeper) -> None:
+    def __init__(self, job: Job, update: Update) -> None:
         self.circuit, self.labeler, self.judge = job.circuit, job.labeler, job.judge
-        self.settings, self.keep = job.settings, keep
+        self.settings, self.update = job.settings, update
         self.labels: dict[str, GroupLabel] = {}
-        self.asking = RequestBuilder(job.circuit, job.settings, self.labels)
+        self.requests = RequestBuilder(job.circuit, job.settings, self.labels)
         self.failed: dict[str, str] = {}
         self.stopped: NeurFlowError | None = None
         self._over = threading.Event()
-        self._in_a_row = 0
+        self._failures_in_a_row = 0
 
-    def one(self, step: Callable[[str], None], id: str) -> str | None:
+    def run(self, step: Callable[[str], None], id: str) -> str | None:
         """Label or validate a group; return a message if it fails."""
         if self._over.is_set() or id in self.failed:
             return None
         try:
             step(id)
-            self._in_a_row = 0
+            self._failures_in_a_row = 0
         except LabelFailed as error:
             self.failed[id] = str(error)
-            self._in_a_row += 1
-            if self._in_a_row >= PATIENCE:
-                self.end(WorkError(f"{PATIENCE} groups in a row failed. The last: {error}"))
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row >= MAX_FAILURES:
+                self.end(WorkError(f"{MAX_FAILURES} groups in a row failed. The last: {error}"))
             return f"{id}: {error}"
         except NeurFlowError as error:
             self.end(error)
         return None
 
     def as_completed(self, begun: Iterable[Future[T]]) -> Iterator[Future[T]]:
-        """Yield futures as they finish. Once the work is over, end all waiting, also later waiting."""
-        left = set(begun)
-        while left:
-            patience = LET_GO if self._over.is_set() else None
-            done, left = wait(left, patience, FIRST_COMPLETED)
+        """Yield futures as they finish. Once the work is over, end all waits for a server."""
+        pending = set(begun)
+        while pending:
+            timeout = STOP_INTERVAL if self._over.is_set() else None
+            done, pending = wait(pending, timeout, FIRST_COMPLETED)
             yield from done
             if self._over.is_set():
-                self._let_go()
+                self._stop_waits()
 
     def end(self, error: NeurFlowError | None = None) -> None:
-        """Begin no further group, and end all waiting for a server."""
+        """Start no further group, and end all waits for a server."""
         self.stopped = self.stopped or error
         self._over.set()
-        self._let_go()
+        self._stop_waits()
 
-    def _let_go(self) -> None:
+    def _stop_waits(self) -> None:
         for who in (self.labeler, self.judge):
             if stop := getattr(who, "stop", None):
                 stop()
 
     def name(self, id: str) -> None:
         """Label a group, unless a person has done so."""
-        group = self.keep(id, lambda stored: stored)
+        group = self.update(id, lambda stored: stored)
         self.labels[id] = label_of(group)
-        if not by_hand(group):
-            chosen = self.asking.chosen(group)
+        if not is_pinned(group):
+            chosen = self.requests.chosen(group)
             if not chosen.shown:
                 raise LabelFailed("the result has no pictures of its crops")
-            self._named(id, self.labeler.label(self.asking.request(group, chosen)), chosen)
+            self._store_answer(id, self.labeler.label(self.requests.request(group, chosen)), chosen)
 
     def test(self, id: str) -> None:
         """Validate a group's label, if it has one and there is a judge."""
         group = with_label(self.circuit.group(id), self.labels[id])
         if not (self.judge and self.settings.validated and group.label and group.evidence):
             return
-        chosen = self.asking.chosen(group)
+        chosen = self.requests.chosen(group)
         own: object = self.labeler
-        claim = self.asking.claim(group, chosen, self.judge, chooses=self.judge is own)
+        claim = self.requests.claim(group, chosen, self.judge, chooses=self.judge is own)
         found = validate(self.circuit, chosen, claim, self.judge, seed=self.settings.seed)
         if found is not None:
-            self._keep(id, lambda stored: with_validation(stored, group, found))
+            self._apply(id, lambda stored: with_validation(stored, group, found))
 
     def test_judge(self) -> str | None:
-        """Leave all labels in doubt if the judge does not prefer the groups' own labels.
+        """Remove all validations if the judge does not prefer the groups' own labels.
 
         Returns:
-            A note, if labels lose their validation.
+            A note if validations were removed, else None.
         """
         found = {
             id: label.evidence.validation
@@ -283,17 +284,17 @@ class _Work:
         chance = probability_by_guessing(others)
         if self.judge is None or not self.settings.validated or not passed:
             return None
-        if len(others) < LEAST_JUDGED or chance <= SIGNIFICANCE:
+        if len(others) < MIN_COMPARED or chance <= SIGNIFICANCE:
             return None
         for id in passed:
-            self._keep(id, without_validation)
+            self._apply(id, without_validation)
         return (
             f"{self.judge.name} cannot distinguish labels: it prefers the groups' own labels as often "
             f"as a judge that guesses (p = {chance:.2f}). The {len(passed)} labels that passed are "
             "left unvalidated; use another judge."
         )
 
-    def _named(self, id: str, answer: LabelAnswer, chosen: Sample) -> NeuronGroup:
+    def _store_answer(self, id: str, answer: LabelAnswer, chosen: Sample) -> NeuronGroup:
         """Store an answer, unless a person has labelled or pinned the group in the meantime."""
         evidence = Evidence(
             source=cast(Literal["model", "words"], self.labeler.source),
@@ -307,11 +308,11 @@ class _Work:
         )
 
         def change(stored: NeuronGroup) -> NeuronGroup:
-            if by_hand(stored):
+            if is_pinned(stored):
                 return stored
             if answer.label.casefold() in {r.label.casefold() for r in stored.rejected}:
                 raise LabelFailed(
-                    f"{self.labeler.name} proposes {answer.label!r}, which is rejected"
+                    f"{self.labeler.name} proposes {answer.label!r}, which a person has rejected"
                 )
             before = stored.evidence
             same = (
@@ -328,18 +329,18 @@ class _Work:
             }
             return stored.model_copy(update=update)
 
-        return self._keep(id, change)
+        return self._apply(id, change)
 
-    def _keep(self, id: str, change: Change) -> NeuronGroup:
-        group = self.keep(id, change)
+    def _apply(self, id: str, change: Change) -> NeuronGroup:
+        group = self.update(id, change)
         self.labels[id] = label_of(group)
         return group
 
 
-def by_hand(group: NeuronGroup) -> bool:
-    """Return whether the label is pinned, as labels set by a person are; no model may change it."""
+def is_pinned(group: NeuronGroup) -> bool:
+    """Return whether labelers must not change the label. Labels set by a person are pinned."""
     if group.evidence is None:
-        return group.label is not None  # written into the circuit by a program
+        return group.label is not None  # a label without evidence was written by a program
     return group.evidence.pinned
 
 

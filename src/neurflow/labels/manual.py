@@ -1,7 +1,7 @@
-"""Changes of labels by a person: set, pin, unpin and reject.
+"""A person's changes to labels: set, pin, unpin and reject.
 
-Each function takes a group and returns it with the change. So the functions work on circuits in memory
-and, through ``LabelStore.update``, on stored circuits, even while a labeler is at work.
+Each function takes a group and returns a changed copy. The functions therefore work on circuits in
+memory and, through ``LabelStore.update``, on stored circuits, even while a labeler is running.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ def set_label(
 ) -> NeuronGroup:
     """Set the label of a group. The label is pinned, so that no labeler changes it.
 
-    If no caption is given, the present one is kept as long as the label is the same.
+    If no caption is given, the present one is kept if the label is unchanged.
 
     Raises:
         RequestError: the label or the author is empty.
     """
     words = clean(label, SHORT)
     if not words:
-        raise RequestError("A label needs words. To remove a label, reject it.")
+        raise RequestError("The label needs words. To remove a label, reject it.")
     if caption is None and words == group.label:
         sentence = group.caption
     else:
@@ -39,17 +39,21 @@ def set_label(
 
 
 def pin(group: NeuronGroup, *, author: str) -> NeuronGroup:
-    """Keep labelers from changing the label; ``RequestError`` if there is no label."""
+    """Prevent labelers from changing the label; raises ``RequestError`` if there is none."""
     return _with_pin(group, _mark(author))
 
 
 def unpin(group: NeuronGroup) -> NeuronGroup:
-    """Let labelers change the label again; ``RequestError`` if there is no label."""
+    """Allow labelers to change the label again; raises ``RequestError`` if there is none."""
     return _with_pin(group, None)
 
 
 def reject(group: NeuronGroup, *, author: str) -> NeuronGroup:
-    """Remove the label, and keep labelers from giving it again; ``RequestError`` if there is none."""
+    """Remove the label, and prevent labelers from proposing it again.
+
+    Raises:
+        RequestError: there is no label.
+    """
     label = _labelled(group)
     mark = _mark(author)
     refused = Rejected(label=label, author=mark.author, time=mark.time)

@@ -1,9 +1,9 @@
 """The three questions to a multimodal model, and the schemas of their answers.
 
-Text that a model or a person wrote before (labels of lower groups, rejected labels) is quoted as JSON
-and marked as data. The answer is always parsed by the same schema into text and numbers.
-Pictures are sent one by one between their numbers, or pasted on one sheet for servers that accept only
-one.
+Text that was written earlier by a model or a person (labels of lower groups, rejected labels) is
+quoted as JSON and marked as data. Answers are parsed by a fixed schema into text and numbers.
+Pictures are sent one by one, each after its number, or pasted into one sheet for servers that accept
+only one picture.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from neurflow.labels.labeler import JudgeRequest, LabelRequest, Picture, digest
 
 QUALITY = 85
 SMALLEST, ENLARGED = 64, 2
-"""a crop is sent at ``ENLARGED`` times its side, at least ``SMALLEST`` pixels and at most as stored"""
+"""a crop is sent at ``ENLARGED`` times its side, within ``SMALLEST`` and its stored side"""
 GAP, NUMBER = 4, 14
 """pixels between the pictures of a sheet, and above each picture for its number"""
 COLUMNS = 6
@@ -94,7 +94,7 @@ class Question:
     parts: tuple[str | bytes, ...]
     schema: dict[str, Any]
     answer: str
-    """a made-up answer of usual length, for the estimate"""
+    """a made-up answer of typical length, for the estimate"""
 
     @cached_property
     def digest(self) -> str:
@@ -168,7 +168,7 @@ def _pictures(pictures: Sequence[Picture], sheet: bool) -> list[str | bytes]:
 
 
 def _one_sheet(parts: Sequence[str | bytes], sheet: bool) -> tuple[str | bytes, ...]:
-    """Paste all sheets of a question below each other, for servers that accept only one picture."""
+    """Paste the sheets of a question below each other, for servers that accept only one picture."""
     sheets = [part for part in parts if isinstance(part, bytes)]
     if not sheet or len(sheets) < 2:
         return tuple(parts)
@@ -186,7 +186,7 @@ def _one_sheet(parts: Sequence[str | bytes], sheet: bool) -> tuple[str | bytes, 
 
 
 def _image(picture: Picture) -> Image.Image:
-    """Decode a crop, and reduce it if it is a small window that was enlarged for the thumbnail."""
+    """Decode a crop, and shrink it if it is a small window that was enlarged for the thumbnail."""
     with Image.open(io.BytesIO(picture.data)) as stored:
         image = stored.convert("RGB")
     side = min(max(SMALLEST, ENLARGED * picture.side), *image.size)

@@ -6,8 +6,8 @@ A labeler is registered in one of two ways:
 2. by an entry point of the group ``neurflow.labelers`` in an installed package, which is imported
    only when its name is used.
 
-Each entry is a factory. It takes options as keyword arguments, all of them text, and returns a
-``Labeler``.
+What is registered is a factory: it takes options as keyword arguments, all of them strings, and
+returns a ``Labeler``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def register(name: str) -> Callable[[F], F]:
     """Register a labeler under a name.
 
     Args:
-        name: letters, digits, hyphens.
+        name: letters, digits and hyphens.
 
     Raises:
         RequestError: another labeler has this name.
@@ -77,6 +77,6 @@ def labeler_named(name: str, options: Mapping[str, str] | None = None) -> Labele
         return factory(**(options or {}))
     except TypeError as error:
         raise RequestError(
-            f"The labeler {name!r} does not take these options: {error}. Give others with "
+            f"The labeler {name!r} does not accept these options: {error}. Change them with "
             "--labeler-option KEY=VALUE."
         ) from error

@@ -1,7 +1,7 @@
-"""Estimates the usage of labelling by a rehearsal without requests.
+"""Estimates the usage of labelling by a dry run that sends nothing.
 
-Stored answers are used unchanged, and every other answer is replaced by a made-up one of usual
-length. So the estimate counts exactly the requests that are not answered yet.
+Cached answers are used unchanged, and every other answer is replaced by a made-up one of typical
+length. The estimate therefore counts exactly the requests that the cache does not answer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def rehearse(
 
     Args:
         circuit: as for ``label``.
-        labeler: as for ``label``; answers in the cache of a chat labeler do not count.
+        labeler: as for ``label``; requests that its cache answers are not counted.
         judge: as for ``label``.
         groups: as for ``label``.
         settings: as for ``label``.
@@ -42,23 +42,23 @@ def rehearse(
         Requests, tokens in and out; all 0 if no chat model is asked.
     """
     chat = Rehearsal(picture_tokens)
-    stand_in = _of_chat(labeler, chat) or labeler
-    judge = (_of_chat(judge, chat) or judge) if judge else None
+    stand_in = _stand_in(labeler, chat) or labeler
+    judge = (_stand_in(judge, chat) or judge) if judge else None
     label_groups(Job(circuit, stand_in, judge, groups, settings or Settings()))
     return chat.used
 
 
-def _of_chat(who: Labeler | Judge, chat: Rehearsal) -> ChatLabeler | None:
-    """Return the stand-in for a labeler that asks a chat model; None for others, which cost nothing."""
-    if not isinstance(who, ChatLabeler):
+def _stand_in(original: Labeler | Judge, chat: Rehearsal) -> ChatLabeler | None:
+    """Return a stand-in for a labeler that asks a chat model; None for others, which cost nothing."""
+    if not isinstance(original, ChatLabeler):
         return None
-    stand_in = ChatLabeler(chat, who.cache, sheet=who.sheet)
-    stand_in.name, stand_in.identity = who.name, who.identity
+    stand_in = ChatLabeler(chat, original.cache, sheet=original.sheet)
+    stand_in.name, stand_in.identity = original.name, original.identity
     return stand_in
 
 
 class Rehearsal:
-    """A chat that sends nothing: it counts requests, and returns made-up answers.
+    """A chat model that sends nothing: it counts requests and returns made-up answers.
 
     Attributes:
         used: the usage counted so far.
@@ -72,7 +72,7 @@ class Rehearsal:
         self._lock = threading.Lock()
 
     def complete(self, question: Question) -> Reply:
-        """Return a made-up answer of usual length."""
+        """Return a made-up answer of typical length."""
         with self._lock:
             self.used += estimate(question, self._picture_tokens)
             number = self.used.requests
@@ -82,4 +82,4 @@ class Rehearsal:
         return Reply(json.dumps(answer), final=False)
 
     def stop(self) -> None:
-        """Nothing waits here."""
+        """Do nothing, because nothing waits."""

@@ -1,14 +1,14 @@
-"""Choice of the crops that a labeler sees, and of those kept for the validation.
+"""Chooses the crops that a labeler sees, and those held out for the validation.
 
-1. A group's crops are divided by image, the strongest first, so that a label is validated on other
-   images than it was made from. If all crops come from one image, they are divided by crop.
-2. ``shown`` and ``held_out`` are the strongest crops of each part that overlap little among themselves.
+1. A group's crops are divided by image, the strongest first, so that a label is validated on images
+   other than those it was made from. If all crops come from one image, they are divided by crop.
+2. ``shown`` and ``held_out`` are the strongest crops of each part that overlap little with each other.
 3. The other crops belong to no member's V_a^i, and as far as possible overlap no such crop. ``hard``
-   ones are exemplars of the other groups of the layer, ``random`` ones are any further exemplars. About
-   half of each fill the sample up to ``LARGEST``.
-4. The numbers of exemplars of each kind say how many exemplars a crop of the sample stands for.
+   crops are exemplars of the other groups of the layer; ``random`` crops are exemplars of other layers.
+   About half of each fill the sample up to ``SAMPLE_SIZE``.
+4. ``population`` counts the exemplars of each kind. It gives the weight of each crop of the sample.
 
-Only stored data are used: crops that have a thumbnail.
+Only crops with a stored thumbnail are used.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from neurflow.refs import Crop
 if TYPE_CHECKING:
     from neurflow.pictures.crops import Box
 
-LARGEST = 32
-"""number of crops that a judge sees at once"""
+SAMPLE_SIZE = 32
+"""largest number of crops that a judge sees at once"""
 OVERLAP = 1 / 3
-"""intersection over union from which two crops count as the same; neighbours of one size have it"""
+"""intersection over union from which two crops count as the same: that of neighbours of one size"""
 
 
 @dataclass(frozen=True)
@@ -38,29 +38,29 @@ class Sample:
     """The crops used to label one group."""
 
     shown: tuple[int, ...]
-    """positions in the group's crops; the labeler sees these"""
+    """crops that the labeler sees, as positions in ``group.crops``"""
     held_out: tuple[Crop, ...]
     random: tuple[Crop, ...]
     hard: tuple[Crop, ...]
     population: tuple[int, int, int] = (1, 1, 1)
-    """numbers of exemplars that held-out, random and hard crops stand for"""
+    """numbers of exemplars that the held-out, random and hard crops represent"""
 
 
 def sample(circuit: Circuit, group: NeuronGroup, shown: int, held_out: int, seed: int) -> Sample:
-    """Choose the crops for one group; equal arguments give equal crops.
+    """Choose the crops for one group. The choice depends only on the arguments.
 
     Args:
         circuit: a result with thumbnails.
         group: one of its groups.
         shown: largest number of crops for the labeler.
-        held_out: largest number for the validation; other crops fill the sample up to ``LARGEST``.
-        seed: seed of the choice of the other crops; every group draws its own numbers.
+        held_out: largest number for the validation; other crops fill the sample up to ``SAMPLE_SIZE``.
+        seed: seed of the choice of the other crops, combined with the group's id.
     """
     pictured = [crop for crop in group.crops if crop in circuit.thumbnails]
     to_show, to_hold = _split_by_image(pictured)
     kept = _non_overlapping(to_hold, held_out)
     rng = np.random.default_rng([seed, zlib.crc32(group.id.encode())])
-    count = max(LARGEST - len(kept), len(kept)) if kept else 0
+    count = max(SAMPLE_SIZE - len(kept), len(kept)) if kept else 0
     hard, random, strangers = _others(circuit, group, count, rng)
     own = len(circuit.thumbnails) - sum(strangers)
     return Sample(
@@ -75,7 +75,7 @@ def sample(circuit: Circuit, group: NeuronGroup, shown: int, held_out: int, seed
 def contrast(
     circuit: Circuit, group: NeuronGroup, chosen: Sample, count: int, seed: int
 ) -> tuple[Crop, ...]:
-    """Return up to ``count`` crops that are not the group's and not used in its validation."""
+    """Return up to ``count`` crops that are neither the group's nor used in its validation."""
     rng = np.random.default_rng([seed, 1, zlib.crc32(group.id.encode())])
     used = {*chosen.random, *chosen.hard}
     order = (crop for crop in _unrelated_exemplars(circuit, group, rng) if crop not in used)
@@ -99,7 +99,7 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def _split_by_image(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
-    """Return two lists of crops without a common image; each image goes to the shorter list."""
+    """Divide crops into two lists without a common image; each image goes to the shorter list."""
     images = list(dict.fromkeys(crop.image for crop in crops))
     if len(images) == 1:
         return list(crops[::2]), list(crops[1::2])
@@ -111,7 +111,7 @@ def _split_by_image(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
 
 
 def _non_overlapping(crops: Iterable[Crop], count: int) -> list[Crop]:
-    """Return the first ``count`` crops that are not the same as an earlier one."""
+    """Return the first ``count`` crops, leaving out those that overlap an earlier one."""
     kept: list[Crop] = []
     for crop in crops:
         if len(kept) == count:
@@ -147,7 +147,7 @@ def _others(
 def _unrelated_exemplars(
     circuit: Circuit, group: NeuronGroup, rng: np.random.Generator
 ) -> list[Crop]:
-    """Exemplars of no member in random order; those that overlap a member's crop come last."""
+    """Return crops that are no exemplars of a member, in random order, those that overlap one last."""
     layer = circuit.layer(group.id.layer)
     own = set(group.crops)
     for a, i in group.members:
@@ -158,5 +158,9 @@ def _unrelated_exemplars(
         of_image.setdefault(crop.image, []).append(crop)
     order = [crop for crop in sorted(circuit.thumbnails) if crop not in own]
     rng.shuffle(order)
-    order.sort(key=lambda crop: any(_same(crop, mine) for mine in of_image.get(crop.image, ())))
+    order.sort(
+        key=lambda crop: any(
+            _same(crop, member_crop) for member_crop in of_image.get(crop.image, ())
+        )
+    )
     return order

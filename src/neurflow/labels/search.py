@@ -1,4 +1,4 @@
-"""Text search for groups, by the words of their labels or by their crops."""
+"""Searches groups by text, in their labels or by their crops."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class Match:
 
 
 def find(circuit: Circuit, text: str, clip: ClipLabeler | None = None) -> list[Match]:
-    """Return groups that fit a text, best first.
+    """Find groups that match a text, best first.
 
     Args:
         circuit: with labels or thumbnails.
         text: words.
-        clip: compares the text with the crops of every group, labelled or not. Without it the words
-            are searched in labels, captions and features, and groups without a match are left out.
+        clip: compares the text with the crops of every group, labelled or not. Without it, labels,
+            captions and features are searched for the words, and only groups with a match are returned.
 
     Raises:
-        RequestError: there are no words.
+        RequestError: the text has no words.
     """
     if not text.strip():
         raise RequestError(
-            "There is no word to search for. Give one or more: neurflow label search RUN wheel"
+            "There is no word to search for. Give at least one: neurflow label search RUN wheel"
         )
     groups = [group for layer in circuit.layers for group in layer.groups]
     scores = [
@@ -55,8 +55,8 @@ def find(circuit: Circuit, text: str, clip: ClipLabeler | None = None) -> list[M
 
 def _by_words(group: NeuronGroup, words: Sequence[str]) -> float:
     features = group.evidence.features if group.evidence else ()
-    said = " ".join(filter(None, (group.label, group.caption, *features))).casefold()
-    return sum(word.casefold() in said for word in words) / len(words)
+    text_of_group = " ".join(filter(None, (group.label, group.caption, *features))).casefold()
+    return sum(word.casefold() in text_of_group for word in words) / len(words)
 
 
 def _by_looks(circuit: Circuit, group: NeuronGroup, text: str, clip: ClipLabeler) -> float:

@@ -1,18 +1,19 @@
-"""Statistics of the labels of all groups, and of their validation."""
+"""Statistics of labels and their validation."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from neurflow.circuit import Circuit
-from neurflow.labels.validation import mean
+from neurflow.labels.validation import REPEATS
+from neurflow.stats import Interval, bootstrap_mean
 
 
 def summary(
     circuit: Circuit, groups: Collection[str] | None = None, *, seed: int = 0
 ) -> dict[str, Any]:
-    """Return counts, and means over groups with 95 % intervals (a bootstrap over groups).
+    """Return counts of groups, and means over groups with 95 % bootstrap intervals.
 
     Args:
         circuit: with labels.
@@ -32,6 +33,10 @@ def summary(
     evidence = [group.evidence for group in counted if group.evidence]
     found = [item.validation for item in evidence if item.validation]
     compared = [(item, item.constant) for item in found if item.constant]
+
+    def mean(values: Sequence[float]) -> Interval | None:
+        return bootstrap_mean(values, REPEATS, seed) if values else None
+
     return {
         "groups": len(counted),
         "labelled": sum(group.label is not None for group in counted),
@@ -42,8 +47,8 @@ def summary(
         "beat_others": sum(bool(item.beats_others) for item in found),
         "undoubted": sum(item.doubt is None for item in found),
         "beat_constant": sum(bool(item.beats_constant) for item in found),
-        "auprc": mean([item.auprc.value for item in found], seed),
-        "chance": mean([item.chance.value for item in found], seed),
-        "constant_auprc": mean([constant.auprc.value for _, constant in compared], seed),
-        "gain": mean([constant.gain.value for _, constant in compared], seed),
+        "auprc": mean([item.auprc.value for item in found]),
+        "chance": mean([item.chance.value for item in found]),
+        "constant_auprc": mean([constant.auprc.value for _, constant in compared]),
+        "gain": mean([constant.gain.value for _, constant in compared]),
     }

@@ -2,24 +2,25 @@
 
 1. Crops of the group that the labeler did not see are mixed with others, about half of them hard
    (``sampling``), in random order. The judge scores each crop by the label.
-2. The figure is the AUPRC, the average precision of the scores. A crop counts for as many exemplars as
-   it was drawn from, so the group has the share that it has among all exemplars. In a sample of which
-   half are the group's crops, a label that fits many others too would pass. Accuracy and AUC are not
-   used: they hardly fall when labels are missing or superfluous (Oikarinen, Yan and Weng, 2025).
-3. The interval is Wilson's, with as many of the group's crops as an unweighted sample of the same
-   information would hold. If all of eight crops are found it is 0.68 to 1, where a bootstrap gives 1 to
-   1 (Boyd, Eng and Page, 2013, use the binomial interval too).
+2. The measure is the AUPRC: the average precision of the scores. Crops are weighted by the number of
+   exemplars that they represent, so that the group has its true share among all exemplars. If half of
+   the weight were the group's, labels that fit many other crops too would pass. Accuracy and AUC are
+   not used, because they hardly fall when labels are missing or superfluous (Oikarinen, Yan and Weng,
+   2025).
+3. The interval is Wilson's, with the effective number of the group's crops. If all of eight crops are
+   found, it is 0.68 to 1, whereas a bootstrap would give 1 to 1 (Boyd, Eng and Page, 2013, also use a
+   binomial interval).
 4. Chance is the AUPRC of the same scores in random order. A label beats chance if its AUPRC lies above
-   the upper end of that range.
-5. Crops of a group are similar, and even a judge that guesses may give similar scores to
-   similar crops. So the same judge scores the same crops by *other labels*, those of other groups and
-   the words of its vocabulary; at most one in twenty may do as well. A judge that can name the
-   meaningless texts it prefers (``Controls``) must not find one that does as well. A judge that pays
-   for each request scores all these texts at once (``Comparer``), and the label must beat them with
-   both of its scores: the one given alone and the one given among the others.
-6. Among eight other labels, a judge that guesses still prefers the right one in one group of nine. So
-   its preferences are counted over all groups (``probability_by_guessing``). No label passes if a
-   judge that guesses would reach the same count.
+   the 95 % range of chance.
+5. Crops of a group are similar, and even a judge that guesses may give similar scores to similar crops.
+   The same judge therefore also scores the crops by *other labels*: those of other groups and the words
+   of its vocabulary. At most one in twenty of them may do as well. For a judge that can find the
+   meaningless texts that it prefers (``Controls``), none of these may do as well. A judge that pays for
+   each request scores all these texts at once (``Comparer``). The label must then beat them with both
+   of its scores: the one given alone and the one given among the others.
+6. With eight other labels, a judge that guesses still prefers the right one in one group of nine. Its
+   preferences are therefore counted over all groups (``probability_by_guessing``). No label passes if
+   a judge that guesses could reach the same count.
 7. A constant text, the name of the target, shows what the label adds. The interval of the gain is a
    paired bootstrap over crops.
 """
@@ -30,6 +31,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import NoReturn
 
 import numpy as np
 
@@ -42,7 +44,7 @@ from neurflow.refs import Crop
 from neurflow.stats import CONFIDENCE, Interval, wilson
 
 PICKED = 0.5
-"""scores from here on mean that a crop is picked, as for the published accuracy"""
+"""score from which on a crop counts as picked, as in the published accuracy"""
 REPEATS = 1000
 """number of shuffles, and of bootstrap samples"""
 TAIL = 100 * (1 - CONFIDENCE) / 2
@@ -53,11 +55,11 @@ class Claim:
     """A label, and the texts that it is compared with.
 
     Attributes:
-        label: a few words. The judge is given these and the caption, and nothing else.
+        label: a few words. The judge gets only these and the caption.
         caption: one sentence, if there is one.
-        constant: a text that is the same for every group; None omits that comparison.
-        others: labels that are not the group's.
-        nonsense: texts without meaning.
+        constant: a text that is the same for every group; None omits this comparison.
+        others: labels of other groups, and words of the judge's vocabulary.
+        nonsense: meaningless texts.
     """
 
     label: str
@@ -73,7 +75,7 @@ class Trial:
 
     Attributes:
         kinds: numbers of held-out, random and hard crops.
-        population: numbers of exemplars that each kind stands for.
+        population: number of exemplars that each kind represents.
     """
 
     kinds: tuple[int, int, int]
@@ -86,7 +88,7 @@ class Trial:
 
     @property
     def weights(self) -> np.ndarray:
-        """``[crop]`` number of exemplars that each stands for."""
+        """``[crop]`` number of exemplars that each crop represents."""
         _, random, hard = self.kinds
         stands = list(self.population)
         if not random or not hard:  # the kind that is present represents both
@@ -118,16 +120,16 @@ def validate(
         seed: seed of the order of the crops and of the intervals.
 
     Returns:
-        The figures; None where no crop of the group is left for the judge.
+        The result; None if there are no held-out or no other crops.
 
     Raises:
-        WorkError: the judge gives something other than one score from 0 to 1 for each crop.
+        WorkError: the judge does not return one score from 0 to 1 for each crop.
     """
     if not sample.held_out or not (sample.random or sample.hard):
         return None
     trial = Trial((len(sample.held_out), len(sample.random), len(sample.hard)), sample.population)
     crops = list(chain(sample.held_out, sample.random, sample.hard))
-    # The order must not give the group away: it differs between groups and is the same for all judges.
+    # The order must not reveal the group's crops. It depends on the group, but not on the judge.
     rng = np.random.default_rng([seed, zlib.crc32(repr(crops).encode())])
     panel = _Panel(circuit, crops, rng.permutation(len(crops)), judge)
     given = panel.scores(claim.label, claim.caption)
@@ -189,10 +191,10 @@ class _Panel:
         return self._restored(self._judge.judge(JudgeRequest(text, sentence, self._pictures)))
 
     def compared(self, claim: Claim, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return text → scores ``[crop]``, for all texts that the label is compared with.
+        """Return text → scores ``[crop]`` for all texts that the label is compared with.
 
-        A judge that can score several texts by one request gets all of them at once, the label among
-        them, in random order. If it fails at that, nothing is compared, and the label is doubted.
+        A ``Comparer`` gets all texts at once, the label among them, in random order. If it fails,
+        nothing is compared, and the label stays in doubt.
         """
         plain = () if claim.constant is None else (claim.constant,)
         texts = list(dict.fromkeys((*plain, *claim.others, *claim.nonsense)))
@@ -203,19 +205,26 @@ class _Panel:
             rows = self._judge.compare(mixed, self._pictures)
         except LabelFailed:
             return {}
+        if len(rows) != len(mixed):
+            self._reject(f"scores for {len(rows)} instead of {len(mixed)} labels")
         return {text: self._restored(row) for text, row in zip(mixed, rows, strict=True)}
 
     def _restored(self, answered: Sequence[float]) -> np.ndarray:
         """Return scores in the order of the trial."""
         found = np.asarray(answered, dtype=float)
-        if found.shape != self._order.shape or not ((found >= 0) & (found <= 1)).all():
-            raise WorkError(
-                f"{self._judge.name} must judge {len(self._order)} crops by numbers from 0 to 1; it "
-                f"gives {len(found)} numbers from {found.min():g} to {found.max():g}."
-            )
+        if found.shape != self._order.shape:
+            self._reject(f"{found.size} scores")
+        if not ((found >= 0) & (found <= 1)).all():
+            self._reject(f"scores from {found.min():g} to {found.max():g}")
         restored = np.empty(len(self._order))
         restored[self._order] = found
         return restored
+
+    def _reject(self, answer: str) -> NoReturn:
+        raise WorkError(
+            f"The judge {self._judge.name} must return a score from 0 to 1 for each of "
+            f"{len(self._order)} crops, but returned {answer}. Correct the judge, or use another."
+        )
 
 
 def _auprc(trial: Trial, scores: np.ndarray) -> Interval:
@@ -254,17 +263,15 @@ def average_precision(
 
 
 def chance(trial: Trial, scores: np.ndarray, rng: np.random.Generator) -> Interval:
-    """Return the AUPRC of the same scores dealt to the crops at random: mean and central 95 %."""
-    dealt = rng.permuted(np.tile(scores, (REPEATS, 1)), axis=1)
-    found = average_precision(trial.truth, dealt, trial.weights)
+    """Return the AUPRC of the same scores in random order: mean and central 95 %."""
+    shuffled = rng.permuted(np.tile(scores, (REPEATS, 1)), axis=1)
+    found = average_precision(trial.truth, shuffled, trial.weights)
     low, high = np.percentile(found, [TAIL, 100 - TAIL])
     return Interval(float(np.mean(found)), float(low), float(high))
 
 
 def gain(trial: Trial, scores: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> Interval:
-    """Return the AUPRC of ``scores`` minus that of ``other``; the bootstrap draws each kind of crop
-    separately.
-    """
+    """Return the AUPRC of ``scores`` minus that of ``other``; the bootstrap is stratified by kind."""
     truth, weights = trial.truth, trial.weights
 
     def difference(rows: np.ndarray) -> np.ndarray:
@@ -278,7 +285,7 @@ def gain(trial: Trial, scores: np.ndarray, other: np.ndarray, rng: np.random.Gen
     drawn = difference(
         np.concatenate([rng.choice(kind, (REPEATS, len(kind))) for kind in kinds if len(kind)], 1)
     )
-    # Crops drawn twice raise the precision. The interval is shifted back by the mean effect.
+    # Crops that are drawn twice raise the precision. Remove this bias from the interval.
     low, high = np.percentile(drawn, [TAIL, 100 - TAIL]) + (value - drawn.mean())
     return Interval(value, float(low), float(high))
 
@@ -286,8 +293,8 @@ def gain(trial: Trial, scores: np.ndarray, other: np.ndarray, rng: np.random.Gen
 def probability_by_guessing(found: Sequence[Rivals]) -> float:
     """Return the probability that a judge that guesses prefers the groups' own labels as often.
 
-    Such a judge prefers each of the ``count + 1`` texts that it compares for a group equally often. The
-    number of groups whose own label beats all others then has a Poisson binomial distribution.
+    Such a judge is equally likely to prefer each of a group's ``count + 1`` texts. The number of groups
+    whose own label beats all others then has a Poisson binomial distribution.
     """
     chances = [1 / (each.count + 1) for each in found]
     wins = sum(each.as_good == 0 for each in found)
@@ -295,13 +302,3 @@ def probability_by_guessing(found: Sequence[Rivals]) -> float:
     for chance in chances:
         distribution = np.convolve(distribution, (1 - chance, chance))
     return float(distribution[wins:].sum())
-
-
-def mean(values: Sequence[float], seed: int) -> Interval | None:
-    """Return the mean of values with a bootstrap interval; None where there are none."""
-    if not values:
-        return None
-    rng = np.random.default_rng(seed)
-    drawn = rng.choice(np.asarray(values), (REPEATS, len(values))).mean(1)
-    low, high = np.percentile(drawn, [TAIL, 100 - TAIL])
-    return Interval(float(np.mean(values)), float(low), float(high))

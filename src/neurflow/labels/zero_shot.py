@@ -1,16 +1,16 @@
-"""Zero-shot labels: the words of a vocabulary that fit a group's crops better than other crops.
+"""Zero-shot labels: words from a vocabulary that fit a group's crops better than other crops.
 
 1. A CLIP-style model embeds crops and words; similarity is the cosine.
-2. Raw similarity prefers words that fit everything. So a word is scored by its contrast: the mean
-   similarity to the group's crops minus that to other crops, in units of the pooled standard deviation.
+2. Raw similarity favours words that fit everything. A word is therefore scored by its contrast: the
+   mean similarity to the group's crops minus that to other crops, in pooled standard deviations.
 3. The word with the largest contrast is the label. The best few words are stored with their contrast,
    and the margin of the first shows how clear the choice is.
-4. Even for an untrained model, some word fits crops that look similar. So meaningless words are made of
-   the vocabulary's letters in random order. From as many of these as the vocabulary has words, the best
-   is chosen, ``CONTROLS`` times, and a label must beat them (``validation``).
+4. Even for an untrained model, some word fits crops that look similar. As a control, meaningless words
+   are made from the vocabulary's letters in random order. The best of as many of them as the vocabulary
+   has words is chosen ``CONTROLS`` times, and a label must beat all of these (``validation``).
 
-The model comes from a local folder or the hub, through ``transformers``, as safetensors. Code that
-comes with a model is never run.
+The model is loaded by ``transformers`` from a local folder or the hub, from safetensors only. Code
+that comes with a model is never run.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ TOP = 5
 TEMPLATE = "a photo of {}"
 BATCH = 64
 CONTROLS = 19
-"""number of meaningless words that a label is compared with; 1 in 20 labels then wins by accident"""
+"""number of meaningless words that a label is compared with; 1 label in 20 then wins by chance"""
 POOL = 1000
-"""largest number of meaningless words that they are chosen from"""
+"""largest number of meaningless words from which the controls are chosen"""
 SHARPNESS = 1.0
-"""slope of a judge's scores, per standard deviation of the similarities"""
+"""slope of the judge's logistic scores, per standard deviation of the similarities"""
 
 
 class ClipLabeler:
-    """Labels by contrast over a vocabulary, judges by similarity; safe to share between threads.
+    """Labels groups by contrast, and judges labels by similarity; safe to share between threads.
 
     Args:
         model: folder of a CLIP-style model, or its name on the hub.
         vocabulary: words or short phrases.
-        template: text into which a word is inserted before it is embedded.
+        template: text with ``{}`` where the word is inserted before it is embedded.
         device: device of the model.
 
     Raises:
@@ -71,7 +71,7 @@ class ClipLabeler:
     ) -> None:
         if "{}" not in template:
             raise RequestError(
-                f"A template needs a place {{}} for the word; {template!r} has none."
+                f"The template {template!r} has no {{}} for the word. Add it, e.g. {TEMPLATE!r}."
             )
         self.name = clean(Path(model).name if Path(model).is_dir() else str(model), SHORT)
         self._model, self._processor = _load(str(model), device)
@@ -84,7 +84,9 @@ class ClipLabeler:
     def label(self, request: LabelRequest) -> LabelAnswer:
         """Return the words with the largest contrast; see ``Labeler``."""
         if len(self.vocabulary) < 2:
-            raise RequestError("Zero-shot labels need a vocabulary of at least two words.")
+            raise RequestError(
+                "Zero-shot labels need a vocabulary of at least two words: --vocabulary FILE"
+            )
         values = self._contrast(self._words, request.pictures, request.others)
         refused = {word.casefold() for word in request.rejected}
         order = [i for i in np.argsort(-values) if self.vocabulary[i].casefold() not in refused]
@@ -124,7 +126,7 @@ class ClipLabeler:
         self, words: np.ndarray, pictures: Sequence[Picture], others: Sequence[Picture]
     ) -> np.ndarray:
         if not pictures or not others:
-            raise LabelFailed("there are no other crops to compare with")
+            raise LabelFailed("the result has no other crops to compare with")
         return contrast(self._pictures(pictures) @ words.T, self._pictures(others) @ words.T)
 
     @cached_property
@@ -134,7 +136,7 @@ class ClipLabeler:
         return words, self._texts(words)
 
     def _texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return ``[text, feature]``, of length 1."""
+        """Return unit vectors ``[text, feature]``."""
         phrases = [self._template.format(text) for text in texts]
         rows = []
         for start in range(0, len(phrases), BATCH):
@@ -148,7 +150,7 @@ class ClipLabeler:
         return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32)
 
     def _pictures(self, pictures: Sequence[Picture]) -> np.ndarray:
-        """Return ``[picture, feature]``, of length 1; each picture is embedded once."""
+        """Return unit vectors ``[picture, feature]``; each picture is embedded once."""
         with self._lock:
             fresh = list(dict.fromkeys(p.data for p in pictures if p.data not in self._known))
             for start in range(0, len(fresh), BATCH):
@@ -160,7 +162,7 @@ class ClipLabeler:
         return np.stack([self._known[picture.data] for picture in pictures])
 
     def _embed(self, embed: Any, inputs: Any) -> np.ndarray:
-        import torch  # imported here, because it is slow and labels by hand do not need it
+        import torch  # a slow import that manual labels do not need
 
         with torch.inference_mode():
             features = embed(**inputs.to(self._device))
@@ -168,14 +170,17 @@ class ClipLabeler:
         vectors = features if isinstance(features, torch.Tensor) else features.pooler_output
         array = torch.nn.functional.normalize(vectors.float(), dim=-1).cpu().numpy()
         if not np.isfinite(array).all():
-            raise WorkError(f"{self.name} gives embeddings that are not finite.")
+            raise WorkError(
+                f"{self.name} returns embeddings that are not finite. Check its weights, or use "
+                "another model."
+            )
         return array
 
 
 def nonsense(words: Sequence[str], most: int) -> tuple[str, ...]:
-    """Make words of the given words' lengths from their letters in random order.
+    """Make words with the lengths of the given words, from their letters in random order.
 
-    There are ``CONTROLS`` times as many, but at most ``most``. Equal words give equal results.
+    There are ``CONTROLS`` times as many, but at most ``most``. They depend only on ``words``.
     """
     rng = np.random.default_rng(zlib.crc32(" ".join(words).encode()))
     letters = [letter for word in words for letter in word if not letter.isspace()]
@@ -210,7 +215,9 @@ def read_vocabulary(file: str | Path) -> tuple[str, ...]:
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"Cannot read the vocabulary {str(file)!r}: {error}.") from None
+        raise RequestError(
+            f"Cannot read the vocabulary {str(file)!r}: {error}. Give a text file with a word per line."
+        ) from None
     words = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if len(words) < 2:
         raise RequestError(f"The vocabulary {str(file)!r} needs at least two words, one per line.")
@@ -233,7 +240,7 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
             logging.disable_progress_bar()
         processor = load_processor(model, **options)
         network = AutoModel.from_pretrained(model, use_safetensors=True, **options)
-    except Exception as error:  # transformers raises whatever its loaders raise
+    except Exception as error:  # loaders raise errors of many types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise RequestError(
             f"Cannot load a CLIP-style model from {model!r}: {clean(reason, 200)}. Give a folder "
@@ -244,5 +251,8 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
         if quiet:
             logging.enable_progress_bar()
     if not hasattr(network, "get_text_features") or not hasattr(network, "get_image_features"):
-        raise RequestError(f"{model!r} does not embed both pictures and text.")
+        raise RequestError(
+            f"{model!r} does not embed both pictures and text. Give a CLIP-style model, such as "
+            "openai/clip-vit-base-patch32"
+        )
     return network.to(device).eval(), processor

@@ -3,7 +3,7 @@
 1. Ward's tree of the points (Euclidean) is cut into 2, 3, … clusters. The candidate is the cut with the
    largest mean silhouette, or the finest cut whose silhouette is nearly as large.
 2. The silhouette is not defined for one cluster, so the candidate is tested against a null
-   distribution. ``NULL_DRAWS`` samples of one Gaussian with the covariance of the points are clustered
+   distribution. 19 samples of one Gaussian with the covariance of the points are clustered
    in the same way. The points are divided only if the candidate's silhouette is larger than that of
    every sample.
 
@@ -18,15 +18,18 @@ from jaxtyping import Float, Int, Real
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 
-NULL_DRAWS = 19
-"""number of samples; with 19, a single Gaussian is divided in about 5 % of cases"""
+NULL_DRAWS = (1, 3, 15)
+"""number of samples, which are drawn in parts because the first one often decides; with 19 in all, a
+single Gaussian is divided in about 5 % of cases
+"""
+AT_ONCE = 1_000_000
+"""largest number of (cut, point, cluster) triples whose silhouettes are computed at once"""
 
 
 def ward_clusters(
     points: Real[np.ndarray, "point feature"],
     largest: int,
     *,
-    count: int | None = None,
     seed: int = 0,
     null: bool = True,
     slack: float = 0.0,
@@ -36,7 +39,6 @@ def ward_clusters(
     Args:
         points: ``[point, feature]``.
         largest: largest number of clusters to consider.
-        count: number of clusters; by default, it is chosen by silhouette.
         seed: seed of the null distribution.
         null: if true, one cluster is possible (step 2). If false, there are at least two clusters.
         slack: the finest cut whose silhouette is within ``slack`` of the best one is chosen.
@@ -45,16 +47,14 @@ def ward_clusters(
         ``[point]`` cluster numbers.
     """
     points = compact(np.asarray(points, dtype=np.float64))
-    if count is not None:
-        return by_size(_cut(points, min(count, len(points))))
     best, labels = best_cut(points, largest, slack)
     if labels.max() == 0 or not null:
         return labels
     generator = np.random.default_rng(seed)
     spread = points.std(axis=0)
-    for _ in range(NULL_DRAWS):
-        cloud = generator.standard_normal(points.shape) * spread
-        if best_cut(cloud, largest, slack)[0] >= best:
+    for draws in NULL_DRAWS:
+        clouds = generator.standard_normal((draws, *points.shape)) * spread
+        if (_best_silhouettes(clouds, min(largest, len(points) - 1), slack) >= best).any():
             return np.zeros(len(points), dtype=np.int64)
     return labels
 
@@ -68,16 +68,52 @@ def best_cut(
         (mean silhouette, ``[point]`` cluster numbers). If the points are too few or all equal, there is
         one cluster, with silhouette 0.
     """
-    largest = min(largest, len(points) - 1)
-    condensed = pdist(points)
-    alike = condensed.max(initial=0.0) <= 1e-12 * max(np.abs(points).max(initial=0.0), 1e-300)
-    if largest < 2 or alike:
+    distances = pdist(points)
+    alike = distances.max(initial=0.0) <= 1e-12 * max(np.abs(points).max(initial=0.0), 1e-300)
+    if min(largest, len(points) - 1) < 2 or alike:
         return 0.0, np.zeros(len(points), dtype=np.int64)
-    distances = squareform(condensed)
-    cuts = tree_cuts(linkage(points, "ward"), largest)
-    scores = np.array([silhouette(distances, labels) for labels in cuts])
-    chosen = int(np.flatnonzero(scores >= scores.max() - slack)[-1 if slack else 0])
-    return float(scores[chosen]), by_size(cuts[chosen])
+    score, labels = best_cut_of(linkage(distances, "ward"), distances, largest, slack)
+    return score, by_size(labels)
+
+
+def best_cut_of(
+    tree: Float[np.ndarray, "merge 4"],
+    distances: Float[np.ndarray, " pair"],
+    largest: int,
+    slack: float = 0.0,
+) -> tuple[float, Int[np.ndarray, " point"]]:
+    """Find the best cut of a tree of at least three points into 2 to ``largest`` clusters.
+
+    Args:
+        tree: merges in the format of scipy's ``linkage``.
+        distances: distances of the points in the format of scipy's ``pdist``; not all are 0.
+        largest: largest number of clusters to consider.
+        slack: the finest cut whose silhouette is within ``slack`` of the best one is chosen.
+
+    Returns:
+        (mean silhouette, ``[point]`` cluster numbers).
+    """
+    cuts = np.array(tree_cuts(tree, min(largest, len(tree))))
+    parts = np.array_split(cuts, -(-cuts.size * len(cuts) // AT_ONCE))
+    square = squareform(distances)
+    scores = np.concatenate([silhouettes(square, part) for part in parts])
+    chosen = _best(scores, slack)
+    return float(scores[chosen]), cuts[chosen]
+
+
+def _best(scores: Float[np.ndarray, " cut"], slack: float) -> int:
+    """Return the best cut, or the finest one that is nearly as good."""
+    return int(np.flatnonzero(scores >= scores.max() - slack)[-1 if slack else 0])
+
+
+def _best_silhouettes(
+    clouds: Float[np.ndarray, "cloud point axis"], largest: int, slack: float
+) -> Float[np.ndarray, " cloud"]:
+    """Return the silhouette of the best cut of each cloud."""
+    condensed = [pdist(cloud) for cloud in clouds]
+    cuts = np.array([tree_cuts(linkage(each, "ward"), largest) for each in condensed])
+    scores = silhouettes(np.array([squareform(each) for each in condensed]), cuts)
+    return np.array([row[_best(row, slack)] for row in scores])
 
 
 def tree_cuts(tree: Float[np.ndarray, "merge 4"], largest: int) -> list[Int[np.ndarray, " point"]]:
@@ -88,41 +124,45 @@ def tree_cuts(tree: Float[np.ndarray, "merge 4"], largest: int) -> list[Int[np.n
 
     Args:
         tree: merges in the format of scipy's ``linkage``.
-        largest: largest number of clusters, less than the number of points.
+        largest: largest number of clusters, at most the number of points.
 
     Returns:
-        ``[point]`` cluster of each point, for each number of clusters. Clusters have arbitrary numbers.
+        ``[point]`` cluster of each point, for each number of clusters. Clusters are numbered from 0, in
+        the order in which they appear as the number grows.
     """
     points = len(tree) + 1
-    cluster, cuts = np.arange(points), []
-    for merges, (a, b) in enumerate(tree[: points - 2, :2].astype(int), start=1):
-        cluster[(cluster == a) | (cluster == b)] = points + merges - 1
-        if points - merges <= largest:
-            cuts.append(cluster.copy())
-    return cuts[::-1]
+    merges = tree[:, :2].astype(int).tolist()
+    leaves = [[point] for point in range(points)]
+    for one, other in merges:
+        leaves.append(leaves[one] + leaves[other])
+    labels, cuts = np.zeros(points, dtype=np.int64), []
+    for number, (_, split) in enumerate(reversed(merges[points - largest :]), start=1):
+        labels[leaves[split]] = number
+        cuts.append(labels.copy())
+    return cuts
 
 
-def silhouette(
-    distances: Float[np.ndarray, "point point"], labels: Int[np.ndarray, " point"]
-) -> float:
-    """Return the mean silhouette (Rousseeuw 1987).
+def silhouettes(
+    distances: Float[np.ndarray, "*cloud point point"], cuts: Int[np.ndarray, "*cloud cut point"]
+) -> Float[np.ndarray, "*cloud cut"]:
+    """Return the mean silhouette (Rousseeuw 1987) of each cut; clusters are numbered from 0.
 
     A point that is alone in its cluster counts as 0. The null distribution needs thousands of
     silhouettes of small matrices, for which scikit-learn spends most of the time on checks. The tests
     compare with scikit-learn.
     """
-    members = (labels[:, None] == np.unique(labels)).astype(float)
-    sizes = members.sum(0)
-    sums = distances @ members
-    own = members.astype(bool)
-    size = sizes @ members.T
-    inner = sums[own] / np.maximum(size - 1, 1)
-    outer = np.where(own, np.inf, sums / sizes).min(1)
+    own = cuts[..., None] == np.arange(cuts.max() + 1)
+    members = own.astype(float)
+    sizes = members.sum(-2, keepdims=True)
+    sums = distances[..., None, :, :] @ members
+    size = (sizes * members).sum(-1)
+    inner = (sums * members).sum(-1) / np.maximum(size - 1, 1)
+    outer = np.where(own | (sizes == 0), np.inf, sums / np.maximum(sizes, 1)).min(-1)
     scale = np.maximum(inner, outer)
     scores = np.divide(
         outer - inner, scale, out=np.zeros_like(scale), where=(size > 1) & (scale > 0)
     )
-    return float(scores.mean())
+    return np.asarray(scores.mean(-1))
 
 
 def compact(points: Float[np.ndarray, "point feature"]) -> Float[np.ndarray, "point axis"]:
@@ -130,22 +170,16 @@ def compact(points: Float[np.ndarray, "point feature"]) -> Float[np.ndarray, "po
 
     Distances stay the same, and there are at most as many axes as points.
     """
-    centred = points - points.mean(axis=0)
-    left, scales, _ = np.linalg.svd(centred, full_matrices=False)
+    rotated = points - points.mean(axis=0)
+    if rotated.shape[1] > len(rotated):  # a triangular matrix of as many axes is much smaller
+        rotated = np.asarray(np.linalg.qr(rotated.T, mode="r")).T
+    left, scales, _ = np.linalg.svd(rotated, full_matrices=False)
     return np.asarray(left * scales)
 
 
 def unit(vectors: Float[np.ndarray, "vector feature"]) -> Float[np.ndarray, "vector feature"]:
     """Scale the rows to unit length; rows of zeros are not changed."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
-
-
-def _cut(points: Float[np.ndarray, "point feature"], count: int) -> Int[np.ndarray, " point"]:
-    if count < 2:
-        return np.zeros(len(points), dtype=np.int64)
-    if count == len(points):
-        return np.arange(count)
-    return tree_cuts(linkage(points, "ward"), count)[-1]
 
 
 def by_size(labels: Int[np.ndarray, " point"]) -> Int[np.ndarray, " point"]:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, Real
+from threadpoolctl import threadpool_limits
 
 from neurflow.config import Config
 from neurflow.method.clustering import unit, ward_clusters
@@ -95,17 +96,19 @@ def find_concepts(
             for a, most, least, high, low in ranked
         }
     mean = phi.mean(axis=0, dtype=np.float64)
-    return {
-        a: concept(
-            numbers[row],
-            active,
-            previous,
-            config,
-            images[row],
-            co_activations(phi[row], mean, config),
-        )
-        for a, row, active in zip(neurons, chosen, values, strict=True)
-    }
+    # the matrices are so small that several threads are slower than one
+    with threadpool_limits(1, user_api="blas"):
+        return {
+            a: concept(
+                numbers[row],
+                active,
+                previous,
+                config,
+                images[row],
+                co_activations(phi[row], mean, config),
+            )
+            for a, row, active in zip(neurons, chosen, values, strict=True)
+        }
 
 
 def _occurrence(numbers: Int[np.ndarray, " place"]) -> Int[np.ndarray, " place"]:

@@ -137,9 +137,7 @@ class Choice:
         return np.asarray(np.average(self.scores[a].signed, axis=0, weights=sizes))
 
     def largest(self, a: int, drive: np.ndarray) -> np.ndarray:
-        """Return the ``τ`` lower neurons with the largest ``drive`` ``[lower neuron]``, without dead
-        ones.
-        """
+        """Return the ``τ`` lower neurons with the largest ``drive``, without dead ones."""
         return self.living(a, core_neurons(drive, self.taus[a]), drive)
 
     def living(self, a: int, chosen: np.ndarray, drive: np.ndarray) -> np.ndarray:

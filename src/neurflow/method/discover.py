@@ -284,8 +284,7 @@ def _request(
 
 
 def _can_continue(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Return whether a request continues an earlier one: the same images, more layers, and at least
-    the same τ.
+    """Return whether a request continues an earlier one: same images, more layers, τ not smaller.
 
     The core neurons of a target are the first τ of an order that does not depend on τ. The targets of
     the earlier run are therefore among those of the new one, and their attributions are the same.

@@ -20,12 +20,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import pdist
 
 from neurflow.circuit import GroupTree
 from neurflow.circuit.interactions import Drive
-from neurflow.circuit.trees import Merges, branches, cut, joined, numbered
+from neurflow.circuit.trees import Merges, branches, cut, joined, merges_of, numbered
 from neurflow.config import Config
-from neurflow.method.clustering import ward_clusters
+from neurflow.method.clustering import best_cut_of
 from neurflow.method.concepts import Concept
 from neurflow.method.core_neurons import Core
 from neurflow.method.grouping.features import LayerOnCrops, pairs_of
@@ -87,16 +89,18 @@ def _by_silhouette(concepts: Mapping[int, Concept], config: Config) -> Grouping:
     """Group by the published rule."""
     members = [Member(a, i) for a, concept in concepts.items() for i in range(len(concept.vectors))]
     vectors = np.concatenate([concept.vectors for concept in concepts.values()])
-    labels = ward_clusters(
-        vectors,
-        config.max_groups,
-        count=None if config.groups == "auto" else config.groups,
-        seed=config.seed,
-        null=False,
-        slack=config.silhouette_slack,
-    )
-    merges, heights = joined(vectors.astype(np.float64), "ward")
-    return _grouping(members, merges, heights, int(labels.max()) + 1)
+    if len(members) < 2:
+        return _grouping(members, [], [], 1)
+    distances = pdist(vectors.astype(np.float64))
+    tree = linkage(distances, "ward")
+    if config.groups != "auto":
+        count = min(config.groups, len(members))
+    elif min(config.max_groups, len(tree)) < 2 or not distances.any():
+        count = 1
+    else:
+        slack = config.silhouette_slack
+        count = int(best_cut_of(tree, distances, config.max_groups, slack)[1].max()) + 1
+    return _grouping(members, *merges_of(tree), count)
 
 
 def _grouping(
@@ -127,19 +131,28 @@ def _grouping(
 
 
 def meaning_shares(
-    points: Float[np.ndarray, "crop feature"], vectors: Float[np.ndarray, "meaning feature"]
-) -> Float[np.ndarray, " meaning"]:
-    """Return the share of the crops that is nearest to each meaning.
+    points: Float[np.ndarray, "crop feature"], meanings: Sequence[np.ndarray]
+) -> list[Float[np.ndarray, " meaning"]]:
+    """Return the share of the crops that is nearest to each meaning, for some lower neurons.
 
     Args:
         points: ``[crop, feature]`` pooled activations of the crops.
-        vectors: ``[meaning, feature]`` concept vectors of one lower neuron.
+        meanings: ``[meaning, feature]`` concept vectors of each lower neuron.
 
     Returns:
-        ``[meaning]``, sums to 1; a crop at equal distance from two counts for the first.
+        ``[meaning]`` of each lower neuron, sums to 1; a crop at equal distance from two counts for the
+        first.
     """
-    distances = np.linalg.norm(points[:, None, :] - vectors[None], axis=2)
-    return np.bincount(distances.argmin(1), minlength=len(vectors)) / len(points)
+    if not meanings:
+        return []
+    vectors = np.concatenate(meanings).astype(np.float64)
+    # squared distances, halved and without the part that depends only on the crop
+    distances = (vectors**2).sum(1) / 2 - points.astype(np.float64) @ vectors.T
+    ends = np.cumsum([len(each) for each in meanings])[:-1]
+    return [
+        np.bincount(each.argmin(1), minlength=each.shape[1]) / len(points)
+        for each in np.split(distances, ends, axis=1)
+    ]
 
 
 def drives(
@@ -162,6 +175,7 @@ def drives(
             weights = cores[a].weights[i]
             several = [s for s in weights if len(lower[s].vectors) > 1]
             points = np.asarray(previous[concept.crops[part]]) if several else previous[:0]
-            shares = {s: tuple(meaning_shares(points, lower[s].vectors).tolist()) for s in several}
-            found[Member(a, i)] = Drive(weights, shares)
+            shares = meaning_shares(points, [lower[s].vectors for s in several])
+            of_neuron = {s: tuple(each.tolist()) for s, each in zip(several, shares, strict=True)}
+            found[Member(a, i)] = Drive(weights, of_neuron)
     return found

@@ -140,7 +140,7 @@ class _Halves:
         cuts: Sequence[np.ndarray],
     ) -> _Halves:
         """Make it from the points and the clusters of each half's crops."""
-        member = np.zeros((*inside.shape, len(np.unique(cuts[0]))))
+        member = np.zeros((*inside.shape, cuts[0].max() + 1))
         for own, half, cut in zip(member, inside, cuts, strict=True):
             own[half] = _one_hot(cut)
         centroids = np.swapaxes(member / member.sum(axis=1, keepdims=True), 1, 2) @ points
@@ -163,7 +163,6 @@ class _Halves:
 
 def _evaluated(parts: np.ndarray, images: np.ndarray, halves: _Halves, config: Config) -> Cut:
     own = _one_hot(parts)
-    parts = own.argmax(axis=1)
     overlap = np.einsum("hac,ap->hcp", halves.member, own)
     complete = (overlap.sum(axis=1) > 0).all(axis=1)  # halves with crops of all parts
     image_counts = [len(np.unique(images[parts == part])) for part in range(own.shape[1])]
@@ -262,5 +261,5 @@ def _above_minorant(
 
 
 def _one_hot(labels: Int[np.ndarray, " point"]) -> Float[np.ndarray, "point cluster"]:
-    """Encode cluster numbers, which may be arbitrary integers."""
-    return np.asarray(labels[:, None] == np.unique(labels), dtype=float)
+    """Encode cluster numbers, which begin with 0."""
+    return np.asarray(labels[:, None] == np.arange(labels.max() + 1), dtype=float)

@@ -24,7 +24,7 @@ from typing import Any
 
 from neurflow.errors import ModelError
 
-MOST_BYTES = 16 * 2**20
+MAX_BYTES = 16 * 2**20
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is a prefix of it
@@ -48,7 +48,7 @@ def read_class_names(file: Path) -> list[str]:
     """
     try:
         with file.open("rb") as opened:
-            data = opened.read(MOST_BYTES + 1)
+            data = opened.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ModelError(
             f"There is no file of class names {str(file)!r:.200}. Write one name per line, in the "
@@ -57,8 +57,8 @@ def read_class_names(file: Path) -> list[str]:
     except (OSError, ValueError) as error:
         raise ModelError(f"The class names in {str(file)!r} cannot be read: {error}") from None
     try:
-        if len(data) > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES // 2**20} MiB")
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES // 2**20} MiB")
         names = _names(_decoded(data))
         if not names:
             raise ValueError("it has no names")

@@ -216,7 +216,9 @@ def _on(module: nn.Module, device: str) -> nn.Module:
         return module.to(device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"The model cannot be moved to device {device!r}: {reason}") from None
+        raise ModelError(
+            f"The model cannot be moved to device {device!r}: {reason}. Give another one: --device cpu"
+        ) from None
 
 
 def _weights_file(weights: str | Path | None) -> Path | None:
@@ -229,7 +231,7 @@ def _weights_file(weights: str | Path | None) -> Path | None:
     if path.suffix or len(path.parts) > 1:
         if (plain := str(weights).strip().strip("'\"")) != str(weights) and Path(plain).is_file():
             raise ModelError(f"There is no weights file {str(path)!r}. Did you mean {plain!r}?")
-        raise ModelError(f"There is no weights file {str(path)!r}.")
+        raise ModelError(f"There is no weights file {str(path)!r}. Check the path: --weights FILE")
     return None
 
 

@@ -280,11 +280,12 @@ class Model:
             digest=digest.hexdigest(),
             input_size=self.input_size,
             options=LoadOptions.model_validate({**self._options, **told}),
+            answers=self.answers,
         )
 
     @cached_property
     def answers(self) -> tuple[float, ...]:
-        """The first outputs for a drawn picture, by which runs notice a change of transform or network.
+        """The first outputs for a drawn picture, by which a change of transform or network is noticed.
 
         Empty if the output is not a function of the picture.
         """

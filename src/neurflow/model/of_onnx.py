@@ -26,11 +26,12 @@ def load(name: str, request: Request) -> Loaded:
 
     if request.weights not in (None, DEFAULT):
         raise ModelError(
-            f"An ONNX file contains its weights, so {request.weights!r} cannot be given."
+            f"An ONNX file contains its weights, so {request.weights!r} cannot be given. "
+            "Omit --weights."
         )
     path = expanded(name)
     if not path.is_file():
-        raise ModelError(f"There is no ONNX file {name!r}.")
+        raise ModelError(f"There is no ONNX file {name!r}. Check the path: onnx:FILE")
     try:
         known = onnx.load(str(path))
         module = convert(_without_copies(known))

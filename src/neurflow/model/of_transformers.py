@@ -36,7 +36,8 @@ def load(name: str, request: Request) -> Loaded:
 
     if request.weights not in (None, DEFAULT):
         raise ModelError(
-            f"hf: has one set of weights per name, so {request.weights!r} cannot be given."
+            f"hf: has one set of weights per name, so {request.weights!r} cannot be given. "
+            "Omit --weights."
         )
     if (folder := expanded(name)).is_dir():
         name = str(folder)
@@ -141,7 +142,10 @@ def _with_texts(model: Any, tokenizer: Any, request: Request) -> nn.Module:
     if not names:
         raise ModelError("Classes as text need the texts, one per line: --class-names FILE")
     if not hasattr(model, "get_image_features"):
-        raise ModelError(f"A {type(model).__name__} does not compare pictures with texts.")
+        raise ModelError(
+            f"A {type(model).__name__} does not compare pictures with texts. Give a CLIP or SigLIP "
+            "model, or omit --classes-as-text."
+        )
     texts = [name if " " in name.strip() else PROMPT.format(name) for name in names]
     with torch.no_grad():
         tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")

@@ -219,7 +219,9 @@ def _read(value: Tensor, squash: str | None, said: Kind | None) -> Outputs:
     if said in ("probabilities", "log-probabilities"):
         kept: Kind = "log-probabilities" if squash.startswith("log-") else "probabilities"
         if single and kept == "log-probabilities":
-            raise ModelError("One output cannot be a log-probability of classes.")
+            raise ModelError(
+                "A single output cannot be a log-probability of classes. Give another --output."
+            )
         labels = squash.endswith("sigmoid") and not single
         return Outputs(kept, (), None, single, multilabel=labels)
     if not squash.endswith("sigmoid") and (single or said == "sigmoid"):
@@ -337,16 +339,28 @@ def _by_values(value: Tensor, said: Kind | None) -> Kind:
     if columns > 1 and within and _adds_up(as_table(value)):
         if said in (None, "probabilities"):
             return "probabilities"
-        raise ModelError(f"The outputs sum to 1 for every picture, so they are not {said}.")
+        raise ModelError(
+            f"The outputs sum to 1 for every picture, so they are not {said}. Omit --output."
+        )
     if columns > 1 and bool((values <= 0).all()) and _all_near(values.exp().sum(1), 1, rounding):
         return "log-probabilities"
+    if columns > 1 and bool((values >= 0).all()) and _all_near((-values).exp().sum(1), 1, rounding):
+        raise ModelError(
+            "The outputs are negative log-probabilities: the smallest is that of the predicted class. "
+            "Let the network return the logits, or log-probabilities without the minus sign."
+        )
     if said in ("logits", "sigmoid"):
         return said
     if said == "log-probabilities" and columns == 1:
-        raise ModelError("One output cannot be a log-probability of classes.")
+        raise ModelError(
+            "A single output cannot be a log-probability of classes. Give another --output."
+        )
     if said is not None:
         if said == "probabilities" and not within:
-            raise ModelError("Some outputs are not in 0…1, so they are not probabilities.")
+            raise ModelError(
+                "Some outputs are not in 0…1, so they are not probabilities. Omit --output, or give "
+                "another kind."
+            )
         return said
     return "logits"
 

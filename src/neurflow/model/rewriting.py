@@ -28,7 +28,7 @@ AVERAGES = frozenset(("ema", "swa", "averaged", "average", "avg"))
 """words in names that weights averaged over training have"""
 COUNTER = "num_batches_tracked"
 """buffer of batch norms; often missing in published files, and without effect in eval mode"""
-MOST_RULES = 4
+MAX_RULES = 4
 
 
 @dataclass
@@ -65,7 +65,7 @@ def rewriting(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Rewr
     """Find the names of a network in a state dict."""
     found = Rewriting()
     votes = _votes(state, wanted)
-    for _ in range(MOST_RULES):
+    for _ in range(MAX_RULES):
         if not _next_rule(found, votes, state):
             break
     _last_layer(found, state, wanted)

@@ -133,9 +133,7 @@ class CropSet:
         return crop_pixels(self._read(self.chosen[crop.image]), [crop.box], self.size)[0]
 
     def pixels(self, numbers: Sequence[int] | np.ndarray) -> Tensor:
-        """Return the inputs ``[crop, channel, height, width]`` of crops, which are given in ascending
-        order.
-        """
+        """Return the inputs ``[crop, channel, height, width]`` of crops in ascending order."""
         by_image: dict[int, list[Box]] = {}
         for number in numbers:
             image, box = divmod(int(number), len(self.boxes))

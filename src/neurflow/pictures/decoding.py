@@ -2,7 +2,7 @@
 
 1. Only raster formats that Pillow itself decodes are opened (``FORMATS``). Formats that start another
    program (EPS) or open files inside files (IPTC) are excluded.
-2. The size is read from the header. A picture whose decoding would take more than ``MOST_MEMORY`` is
+2. The size is read from the header. A picture whose decoding would take more than ``MAX_MEMORY`` is
    refused before any pixel is decoded; ``BYTES_PER_PIXEL`` was measured for each decoder.
 3. The first frame or page is decoded, and turned according to its EXIF orientation.
 4. Every failure of a decoder becomes an ``UnreadableImage`` with the reason.
@@ -42,11 +42,11 @@ FORMATS = (
     *("PCD", "PCX", "PIXAR", "PSD", "QOI", "SGI", "SPIDER", "SUN", "XBM", "XPM", "XVTHUMB"),
 )
 """formats that are accepted, if the installed Pillow has them"""
-MOST_MEMORY = 2**30
+MAX_MEMORY = 2**30
 """memory that decoding one picture may take"""
 BYTES_PER_PIXEL = {"JPEG2000": 28, "WEBP": 24, "FITS": 80}
-"""bytes per pixel at the peak, for formats that need more than ``USUAL_BYTES``"""
-USUAL_BYTES = 16
+"""bytes per pixel at the peak, for formats that need more than ``DEFAULT_BYTES_PER_PIXEL``"""
+DEFAULT_BYTES_PER_PIXEL = 16
 NO_PICTURE = "not a picture, or damaged"
 
 
@@ -152,13 +152,13 @@ def _refuse_large(picture: Image.Image) -> None:
         max(side, int(tags.get(tag, 0)))
         for side, tag in zip(picture.size, (322, 323), strict=True)  # TileWidth, TileLength
     )
-    per_pixel = BYTES_PER_PIXEL.get(picture.format or "", USUAL_BYTES)
-    if width * height * per_pixel > MOST_MEMORY:
+    per_pixel = BYTES_PER_PIXEL.get(picture.format or "", DEFAULT_BYTES_PER_PIXEL)
+    if width * height * per_pixel > MAX_MEMORY:
         raise UnreadableImage(_too_large(f"{width} × {height} pixels"))
 
 
 def _too_large(what: str) -> str:
-    return f"too large: {what} take more than {MOST_MEMORY // 2**20} MiB to decode"
+    return f"too large: {what} take more than {MAX_MEMORY // 2**20} MiB to decode"
 
 
 def _is_twelve_bit(picture: Image.Image) -> bool:

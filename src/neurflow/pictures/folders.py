@@ -29,7 +29,7 @@ SPLITS = frozenset(
     ("train", "training", "val", "valid", "validation", "test", "testing", "eval", "holdout", "dev")
 )
 """names of folders that divide a data set and do not name a class"""
-MOST_LEVELS = 64
+MAX_LEVELS = 64
 """largest depth of nested folders that are searched"""
 BESIDE = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"))
 """folders that systems put beside one's files"""
@@ -74,9 +74,7 @@ def find_pictures(folder: Path) -> Found:
 
 
 def name_of(path: str | os.PathLike[str]) -> str:
-    """Return a path as text that can be stored and printed, with escapes for bytes that are not
-    UTF-8.
-    """
+    """Return a path as printable text, with escapes for bytes that are not UTF-8."""
     text = path if isinstance(path, str) else Path(path).as_posix()
     return os.fsencode(text).decode("utf-8", errors="backslashreplace")
 
@@ -123,9 +121,7 @@ def _label(folders: Sequence[str], level: int, whole: bool) -> str | None:
 
 
 def _worth(labels: Sequence[str | None], spellings: Spellings) -> tuple[int, bool]:
-    """Return (number of pictures in folders named after classes, whether the folders are not just
-    splits).
-    """
+    """Return (number of pictures in folders named after classes, whether these are not just splits)."""
     counts = Counter(label for label in labels if label is not None)
     named = sum(n for label, n in counts.items() if spellings.fits(label))
     return named, not all(label.casefold() in SPLITS for label in counts)
@@ -139,7 +135,7 @@ def _files(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
     except OSError:
         return
     here = status.st_dev, status.st_ino
-    if here in above or len(above) > MOST_LEVELS:
+    if here in above or len(above) > MAX_LEVELS:
         return
     for entry in inside:
         if entry.name.startswith(".") or entry.name in BESIDE:

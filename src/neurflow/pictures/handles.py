@@ -58,7 +58,10 @@ def pairs_of(source: Any) -> Any:
     pictures, labels = source
     if isinstance(pictures, Tensor | np.ndarray) and pictures.ndim == 4 and _has_length(labels):
         if len(pictures) != len(labels):
-            raise ImagesError(f"There are {len(pictures)} pictures and {len(labels)} labels.")
+            raise ImagesError(
+                f"There are {len(pictures)} pictures but {len(labels)} labels. Give a label for each "
+                "picture."
+            )
         if not (isinstance(labels, Tensor | np.ndarray) and labels.ndim == 4):
             return list(zip(pictures, labels, strict=True))
     return source

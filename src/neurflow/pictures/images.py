@@ -111,9 +111,7 @@ def picture_source(name: str) -> Callable[[Source], Source]:
 
 
 def _from_registered(source: Any, model: Model) -> Any:
-    """Return the result of the first registered function that accepts the source, or the source
-    itself.
-    """
+    """Return the result of the first registered function that accepts the source, else the source."""
     for name in SOURCES:
         try:
             made = SOURCES.named(name)(source, model)

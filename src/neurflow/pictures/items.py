@@ -322,8 +322,7 @@ def _one_hot(label: Any, classes: int) -> int | None:
 
 
 def own_names(source: Any, index: int) -> Sequence[str] | None:
-    """Return the names that a data set has for its numbers, given one of its items; None if it has
-    none.
+    """Return the class names of a data set, given one of its items; None if it has none.
 
     These are the names of torchvision (``classes``, ``class_to_idx``) and Hugging Face
     (``features``), also inside ``Subset`` and ``ConcatDataset``.

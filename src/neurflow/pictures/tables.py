@@ -8,6 +8,7 @@
 3. The labels are in the column with a usual header (``HEADERS``), and of several of these in one with
    names of classes. Otherwise, they are in columns of 0 and 1 whose headers are class names, in the
    only other column, or in the only one with names of classes.
+4. If some pictures are missing, but not most, their lines are left out, with a note.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import csv
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from neurflow.errors import ImagesError
@@ -25,7 +27,7 @@ from neurflow.pictures.spellings import Spellings
 from neurflow.runtime.paths import expanded
 
 TABLES = (".csv", ".tsv", ".txt", ".lst")
-MOST_BYTES = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 """largest table that is read"""
 HEADERS = (
     *("label", "class", "category", "target", "name", "class_name", "species", "breed", "labels"),
@@ -50,12 +52,17 @@ def read_table(path: Path, names: ClassNames) -> tuple[list[Path], list[str | No
     Raises:
         ImagesError: it has no column with pictures.
     """
-    rows = list(_rows(path))
-    header, column, files, notes = _pictures(path, rows)
+    rows: list[Row] = list(_rows(path))
+    missing: list[str] = []
+    try:
+        header, column, files, notes = _pictures(path, rows)
+    except ImagesError:
+        rows, missing = _without_missing(path, rows)
+        header, column, files, notes = _pictures(path, rows)
     body = rows[header:]
     labels, more = _labels(rows[0] if header else None, body, column, names)
     paths, labels, repeated = _once(files, labels)
-    return paths, labels, [*notes, *more, *repeated]
+    return paths, labels, [*missing, *notes, *more, *repeated]
 
 
 def _pictures(path: Path, rows: Sequence[Row]) -> tuple[bool, int, list[Path], list[str]]:
@@ -79,21 +86,41 @@ def _pictures(path: Path, rows: Sequence[Row]) -> tuple[bool, int, list[Path], l
                 return header, column, known, [f"Names in {path.name} are looked up: {first}."]
     raise ImagesError(
         f"{name_of(path)!r:.200} is read as a table, and no column has paths of pictures that exist, "
-        f"relative to its folder.{_missing(path, rows, width)} Write one picture per line: PATH,LABEL"
+        "relative to its folder. Write one picture per line: PATH,LABEL"
     )
 
 
-def _missing(path: Path, rows: Sequence[Row], width: int) -> str:
-    """The cells without a picture in the column that has most; empty if no cell has one."""
-    best: list[str] = []
-    most = 0
-    for column in range(width):
-        cells = [row[column] for row in rows[1:]]
-        gone = [cell for cell in cells if not _all_files([path.parent / expanded(cell)])]
-        if len(cells) - len(gone) > most:
-            best, most = gone, len(cells) - len(gone)
-    verb = "is" if len(best) == 1 else "are"
-    return f" {len(best)} of its pictures {verb} missing, such as {best[0]!r:.80}." if best else ""
+def _without_missing(path: Path, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """The rows without those whose picture is missing, and a note on these.
+
+    Raises:
+        ImagesError: most pictures are missing.
+    """
+    names = _Names(path.parent)
+    for is_picture in (partial(_is_picture, (path.parent, Path())), names.has):
+        columns = range(min(map(len, rows), default=0))
+        there = [[is_picture(row[column]) for row in rows] for column in columns]
+        column = max(columns, key=lambda each: sum(there[each]), default=0)
+        if columns and any(there[column]):
+            break
+    else:
+        return list(rows), []
+    header = not there[column][0]
+    gone = {i for i in range(header, len(rows)) if not there[column][i]}
+    if not gone:
+        return list(rows), []
+    verb = "is" if len(gone) == 1 else "are"
+    note = (
+        f"{len(gone)} of the {len(rows) - header} pictures in {name_of(path)!r:.200} {verb} missing, "
+        f"such as {rows[min(gone)][column]!r:.80}"
+    )
+    if 2 * len(gone) > len(rows) - header:
+        raise ImagesError(f"{note}. Paths are relative to the table's folder.")
+    return [row for i, row in enumerate(rows) if i not in gone], [f"{note}, and left out."]
+
+
+def _is_picture(folders: Sequence[Path], cell: str) -> bool:
+    return any(_all_files([folder / expanded(cell)]) for folder in folders)
 
 
 class _Names:
@@ -106,6 +133,12 @@ class _Names:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known: dict[Path, dict[str, Path | None]] | None = None
+
+    def has(self, cell: str) -> bool:
+        """Whether a folder has a picture of this name."""
+        if self._known is None:
+            self._known = self._read()
+        return any(names.get(cell) for names in self._known.values())
 
     def paths_of(self, cells: Sequence[str]) -> list[Path]:
         """The paths of pictures of these names; empty if some have none.
@@ -161,7 +194,7 @@ def _once(
 
 def _rows(path: Path) -> Iterator[list[str]]:
     try:
-        data = path.read_bytes() if path.stat().st_size <= MOST_BYTES else b"\0"
+        data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b"\0"
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
         if "\0" in text:
             raise ValueError("it is not text, or too large")

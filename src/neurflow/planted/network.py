@@ -1,8 +1,8 @@
 """Builds the network of a plan, from hand-set kernels and ReLUs; nothing is trained.
 
-Each detector reads one tile of 8×8 pixels. A tile's colour is a direction in the plane of equal
-brightness, so that colour kernels do not respond to patterns. Its pattern is a ±1 template that is
-added to the brightness, and all templates are orthogonal. The other levels are sparse convolutions over
+Each detector reads one tile of 8×8 pixels. The colour of a tile is a direction in the plane of equal
+brightness, so that colour kernels do not respond to patterns. The pattern is a ±1 template that is
+added to the brightness; all templates are orthogonal. The other levels are sparse convolutions over
 tiles, in which each weight is a wire of the plan.
 """
 
@@ -18,25 +18,24 @@ from torch import Tensor, nn
 from neurflow.planted.plan import COLOURS, GENERIC, PATTERNS, Plan, Unit
 
 TILE = 8
-"""pixels of a tile's side"""
+"""side of a tile in pixels"""
 GRID = 8
-"""tiles of a picture's side"""
+"""side of a picture in tiles"""
 GREY, BRIGHTER, CHROMA, CONTRAST = 0.5, 0.06, 0.3, 0.15
 """brightness of the background, and brightness, colour and pattern that a tile adds to it"""
-SURE = 0.6
-"""share of the full colour or pattern below which a detector is silent; a neighbouring colour gives
-0.5"""
+SILENT_BELOW = 0.6
+"""share of the full colour or pattern below which a detector is 0; a neighbouring colour has 0.5"""
 
 
 def colour_direction(colour: str) -> np.ndarray:
-    """Return the unit vector ``[rgb]`` of equal brightness; neighbours of the six are 60° apart."""
+    """Return a unit vector ``[rgb]`` of equal brightness; neighbouring colours are 60° apart."""
     angle = np.pi / 3 * COLOURS.index(colour)
     across, up = np.array([2, -1, -1]) / np.sqrt(6), np.array([0, 1, -1]) / np.sqrt(2)
     return np.cos(angle) * across + np.sin(angle) * up
 
 
 def pattern_template(pattern: str) -> np.ndarray:
-    """Return ``[row, column]`` of ±1 with mean 0, orthogonal to the other patterns'."""
+    """Return a template ``[row, column]`` of ±1, with mean 0 and orthogonal to the other templates."""
     place = np.arange(TILE)
     step, stripes, fine = (np.where(place // width % 2, -1.0, 1.0) for width in (4, 2, 1))
     flat = np.ones(TILE)
@@ -52,7 +51,7 @@ def pattern_template(pattern: str) -> np.ndarray:
 
 
 class Clamp(nn.Module):
-    """Clamps to 0…1, made of ReLUs."""
+    """Clamps values to [0, 1], by means of ReLUs."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute ``1 − relu(1 − relu(x))``."""
@@ -60,7 +59,7 @@ class Clamp(nn.Module):
 
 
 def build_network(plan: Plan) -> nn.Sequential:
-    """Build the network of a plan: a block for each level, pooling, and ``head`` with the logits."""
+    """Build the network of a plan: a block for each level, pooling, and ``head`` for the logits."""
     blocks: list[tuple[str, nn.Module]] = []
     for number, (name, units) in enumerate(zip(plan.layers, plan.levels, strict=False)):
         below = len(plan.levels[number - 1]) if number else 3
@@ -88,12 +87,14 @@ def _detectors(units: list[Unit]) -> nn.Conv2d:
                     bias -= GREY / BRIGHTER
                     continue
                 if concept in COLOURS:
-                    kernels += colour_direction(concept)[:, None, None] / CHROMA / (1 - SURE)
+                    kernels += (
+                        colour_direction(concept)[:, None, None] / CHROMA / (1 - SILENT_BELOW)
+                    )
                 else:
                     assert concept in PATTERNS
-                    kernels += pattern_template(concept) / (3 * CONTRAST) / (1 - SURE)
+                    kernels += pattern_template(concept) / (3 * CONTRAST) / (1 - SILENT_BELOW)
             if unit.concepts[0] != GENERIC:
-                bias = -SURE / (1 - SURE)
+                bias = -SILENT_BELOW / (1 - SILENT_BELOW)
             conv.weight[row] = torch.from_numpy(unit.level * kernels / TILE**2)
             conv.bias[row] = unit.level * bias  # type: ignore[index]
     return conv

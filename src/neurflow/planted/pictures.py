@@ -1,7 +1,8 @@
 """Pictures for planted circuits.
 
-1. Each concept has its own scenes, which show only this concept, and more copies the lower its level.
-   So the crops that activate a channel most show its own concept, and not one of which that is a part.
+1. Each concept has scenes that show only this concept. The lower its level, the more copies they have.
+   The pictures that activate a channel most therefore show its own concept, rather than a concept of
+   which it is a part.
 2. Each class has scenes with all of its concepts.
 3. A concept with a veto also has scenes in which the vetoing concept is above every copy.
 
@@ -31,15 +32,15 @@ from neurflow.planted.network import (
 from neurflow.planted.plan import COLOURS, PATTERNS, Concept, Plan
 
 COPIES = {0: 64, 1: 47, 2: 23, 3: 11, 4: 5}
-"""number of copies of a concept in its own scenes, by level: more than twice that of the next level, so
-that they activate a channel more than scenes of two concepts of that level"""
+"""level → number of copies of a concept in its own scenes. It is more than twice that of the next
+level, so that these scenes activate a channel more than those of two concepts of the next level."""
 IN_CLASS = {1: 21, 2: 10, 3: 5, 4: 2}
-"""number of copies of each concept in the scenes of a class: less than half of that"""
+"""level → number of copies of each concept in the scenes of a class, less than half of ``COPIES``"""
 JITTER, NOISE = 0.015, 0.01
-"""relative spread of a tile's colour and pattern, and standard deviation of a pixel"""
+"""relative spread of a tile's colour and pattern, and standard deviation of the pixel noise"""
 
 Grid = dict[tuple[int, int], set[str]]
-"""tile (right, down) → primitives drawn there"""
+"""position of a tile (right, down) → primitives drawn there"""
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Scene:
 
     Attributes:
         about: concept or class that it was drawn for.
-        tiles: primitives by tile.
+        tiles: position → primitives.
         shows: number of copies of each concept, without clutter.
     """
 
@@ -76,8 +77,9 @@ def draw_scenes(plan: Plan, each: int, clutter: int, seed: int) -> list[Scene]:
 def _own_scene(
     plan: Plan, concept: Concept, rng: np.random.Generator, *, vetoed: bool = False
 ) -> Scene:
-    """Return a scene of one concept, with the copies of its level, or as many as fit together with a
-    veto.
+    """Return a scene with the copies of one concept.
+
+    A concept with a veto has fewer copies if there is no room for the veto above each of them.
     """
     scene = Scene(concept.name)
     veto = plan.concepts[concept.veto] if concept.veto else None
@@ -101,7 +103,7 @@ def _class_scene(plan: Plan, name: str, members: Sequence[str], rng: np.random.G
 
 
 def _slots(size: tuple[int, int], above: int = 0) -> list[tuple[int, int]]:
-    """Return positions of blocks of tiles that do not overlap, with ``above`` free tiles over each."""
+    """Return positions of blocks that do not overlap, with ``above`` free rows of tiles above each."""
     width, height = size
     room = height + above
     return [
@@ -121,7 +123,7 @@ def _put(plan: Plan, scene: Scene, concept: Concept, right: int, down: int) -> N
 
 
 def _scatter_clutter(plan: Plan, scene: Scene, clutter: int, rng: np.random.Generator) -> None:
-    """Add up to ``clutter`` tiles of random parts on free tiles."""
+    """Draw random parts on up to ``clutter`` free tiles."""
     free = [(x, y) for x in range(GRID) for y in range(GRID) if (x, y) not in scene.tiles]
     parts = [concept for concept in plan.concepts.values() if concept.level == 1]
     for number in rng.permutation(len(free))[: rng.integers(clutter + 1)]:
@@ -143,7 +145,7 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def _stroke(name: str) -> np.ndarray:
-    """Return ``[rgb, row, column]`` values that a primitive adds to a tile."""
+    """Return ``[rgb, row, column]``: what a primitive adds to a tile."""
     if name in COLOURS:
         return np.broadcast_to(CHROMA * colour_direction(name)[:, None, None], (3, TILE, TILE))
     assert name in PATTERNS

@@ -1,15 +1,15 @@
 """Plans of circuits: concepts, the units that represent them, and the wires between units.
 
 1. Primitives are six colours and six patterns (edges and textures). A *part* is a colour with a pattern
-   on one tile. Each further level combines two concepts of the level below, alternately side by side
-   and on top of each other. A class is a weighted sum of concepts of the highest level.
-2. Each concept is represented by several units. A unit reads all units of each of its children, with
-   different weights, and fires only if both children are present.
-3. Traits add properties that make circuits hard to read (:data:`TRAITS`).
+   on one tile. On each further level, a concept combines two concepts of the level below, alternately
+   side by side and one above the other. A class is a weighted sum of concepts of the highest level.
+2. Each concept is represented by several units. A unit reads all units of both children of its concept,
+   with different weights, and fires only if both are present.
+3. Traits make circuits harder to find (:data:`TRAITS`).
 4. Distractors are twins of true units, with the same kernels and strength. Their outputs go only to
    other distractors and to a separate class.
 
-All weights are set here and none is trained, so the circuit of each class is known.
+All weights are set by hand, so the circuit of each class is known.
 """
 
 from __future__ import annotations
@@ -28,17 +28,15 @@ LEVELS = ("detectors", "parts", "motifs", "assemblies", "objects")
 """layers below the head, input side first"""
 DEPTHS = range(3, len(LEVELS) + 2)
 TRAITS = {
-    "inhibitory": "every unit is inhibited by a channel that fires wherever anything is drawn",
+    "inhibitory": "every unit is inhibited by a channel that fires wherever something is drawn",
     "polysemantic": "some channels above the detectors represent two unrelated concepts",
-    "redundant": "a concept has four equal channels, and units saturate, so losing one has no effect",
+    "redundant": "each concept has four equal channels and units saturate, so losing one has no effect",
     "veto": "units of the highest level are silenced by a concept that is absent where they fire",
 }
-CONCEPTS = 6
-"""number of concepts on each level above the primitives"""
 INHIBITION, VETO = 0.3, 2.0
-"""input that an inhibitor and a veto subtract; a child that is present adds 1"""
+"""inputs that an inhibitor and a veto subtract; a child that is present adds 1"""
 THRESHOLD = 1.1
-"""input that a unit needs: more than that of one child, less than that of two"""
+"""input above which a unit fires: more than that of one child, less than that of two"""
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ class Concept:
 
     Attributes:
         name: unique.
-        level: place in :data:`LEVELS`.
-        children: names of the concepts that it consists of; the first is at its own position.
+        level: index in :data:`LEVELS`.
+        children: names of the two concepts that it consists of; the first is at its own position.
         size: width and height in tiles.
         offset: tiles from the first child to the second.
         veto: a concept of the level below that silences it if it is directly above.
@@ -79,10 +77,10 @@ class Unit:
         concepts: names of the concepts that it represents; several if it is polysemantic.
         wires: for each concept, the inputs that detect it.
         always: inputs that are independent of the concept: inhibitors and vetoes.
-        threshold: least input at which it fires.
+        threshold: input above which it fires.
         gain: output per unit of input above the threshold.
-        level: its output where a concept is fully present.
-        distractor: whether it affects only the distractors' class.
+        level: output where its concept is fully present.
+        distractor: whether it affects only the class of the distractors.
     """
 
     concepts: tuple[str, ...]
@@ -99,10 +97,10 @@ class Plan:
     """A plan of a circuit.
 
     Attributes:
-        depth: number of layers, with the head.
-        traits: some of :data:`TRAITS`.
-        concepts: by name, primitives first.
-        classes: class → its concepts, of the highest level.
+        depth: number of layers, including the head.
+        traits: names of :data:`TRAITS`.
+        concepts: name → concept, primitives first.
+        classes: class → names of its concepts, which are of the highest level.
         levels: units of each layer below the head, in the order of its channels.
         head: one unit per class; the last one is that of the distractors.
     """
@@ -126,7 +124,7 @@ class Plan:
 
 
 GENERIC = "anything"
-"""concept of the inhibitory channel of each level"""
+"""concept of each level's inhibitory channel"""
 
 
 def draw_plan(depth: int, seed: int, traits: Iterable[str]) -> Plan:
@@ -176,7 +174,7 @@ def _concepts(depth: int, rng: np.random.Generator, *, veto: bool) -> dict[str, 
 
 
 def _pairs(below: Sequence[Sequence[str]], rng: np.random.Generator) -> list[tuple[str, str]]:
-    """Return pairs of children, in which each child is once the first and once the second."""
+    """Return pairs of children in which each child occurs once as the first and once as the second."""
     first, second = rng.permutation(below[0]), rng.permutation(below[1])
     while any(a == b for a, b in zip(first, second, strict=True)):
         second = rng.permutation(below[1])
@@ -200,10 +198,9 @@ def _level(plan: Plan, level: int, rng: np.random.Generator) -> list[Unit]:
 
 
 def _unrelated(plan: Plan, first: str, second: str) -> bool:
-    """Return whether two concepts share no child, no carrier of a child, and at the highest level no
-    class.
+    """Return whether two concepts share no class and no channel that represents a child.
 
-    A channel that represents a child of each would drive a unit of both twice.
+    Otherwise that channel would drive a unit of both concepts twice.
     """
     a, b = (plan.concepts[name] for name in (first, second))
     read = [
@@ -219,7 +216,7 @@ def _unrelated(plan: Plan, first: str, second: str) -> bool:
 
 
 def carriers(plan: Plan, level: int, concept: str, *, distractor: bool = False) -> list[int]:
-    """Return channels of a level that represent a concept."""
+    """Return the channels of a level that represent a concept."""
     if level < 0:
         return []
     return [
@@ -243,16 +240,16 @@ def _unit(plan: Plan, names: tuple[str, ...], rng: np.random.Generator) -> Unit:
         )
         for c in concepts
     )
-    held = [Wire(s, -INHIBITION) for s in carriers(plan, below, GENERIC)]
+    always = [Wire(s, -INHIBITION) for s in carriers(plan, below, GENERIC)]
     for concept in concepts:
         if concept.veto:
             above = (0, -plan.concepts[concept.veto].size[1])
-            held += _wires(plan, below, concept.veto, above, rng, total=-VETO)
+            always += _wires(plan, below, concept.veto, above, rng, total=-VETO)
     inhibition = INHIBITION if carriers(plan, below, GENERIC) else 0.0
     threshold = THRESHOLD - inhibition
-    # a saturating unit still fires fully if one of its eight inputs is lost
+    # A saturating unit still fires fully if one of its eight inputs is lost.
     drive = 2 - inhibition - threshold - (0.45 if plan.saturates else 0.0)
-    return Unit(names, wires, tuple(held), threshold, level / drive, level)
+    return Unit(names, wires, tuple(always), threshold, level / drive, level)
 
 
 def _wires(
@@ -263,7 +260,7 @@ def _wires(
     rng: np.random.Generator,
     total: float = 1.0,
 ) -> list[Wire]:
-    """Return wires from all units of a concept, which together give ``total`` where it is present."""
+    """Return wires from all units of a concept, which sum to ``total`` where it is present."""
     sources = carriers(plan, level, concept)
     shares = np.ones(len(sources)) if plan.saturates else rng.uniform(0.5, 1.0, len(sources))
     shares = total * shares / shares.sum()
@@ -275,7 +272,7 @@ def _wires(
 
 
 def _twin(plan: Plan, level: int, unit: Unit, rng: np.random.Generator) -> Unit:
-    """Return a distractor with the same properties; half of its wires come from distractors below."""
+    """Return a distractor like a unit; about half of its wires come from distractors below."""
 
     def moved(wire: Wire) -> Wire:
         source = plan.levels[level - 1][wire.source]
@@ -308,9 +305,9 @@ def _head(plan: Plan, rng: np.random.Generator) -> list[Unit]:
             for wire in _wires(plan, top, concept, (0, 0), rng, total=share)
         ]
         width, height = plan.concepts[members[0]].size
-        weight = -INHIBITION / (2 * width * height)  # it fires on every tile
-        held = tuple(Wire(s, weight) for s in carriers(plan, top, GENERIC))
-        units.append(Unit((name,), (tuple(wires),), held))
+        weight = -INHIBITION / (2 * width * height)  # the inhibitory channel fires on every tile
+        always = tuple(Wire(s, weight) for s in carriers(plan, top, GENERIC))
+        units.append(Unit((name,), (tuple(wires),), always))
     twins = [n for n, unit in enumerate(plan.levels[top]) if unit.distractor]
     idle = tuple(Wire(s, float(rng.uniform(1, 3))) for s in twins)
     return [*units, Unit(("idle",), (idle,), distractor=True)]

@@ -1,16 +1,15 @@
-"""Scores how much of a planted circuit a method finds.
+"""Scores how well a method finds a planted circuit.
 
-1. The lower neurons are scored for every neuron of the true circuit, so that one error does not affect
-   later layers.
-2. *Core neurons:* the share of true core neurons among the τ most important neurons, where τ is their
-   true number. For a fixed τ, precision and recall differ (:func:`precision_recall`).
+1. The method scores the lower neurons for every neuron of the true circuit, so that an error in one
+   layer does not affect the layers below it.
+2. *Core neurons:* the share of true core neurons among the τ most important neurons, where τ is the
+   number of true ones. For other τ, precision and recall differ (:func:`precision_recall`).
 3. *Weights:* the share of true core neurons whose score has the right sign, and Spearman's correlation
-   of their scores with the true weights. Both are computed for each meaning; a found semantic group is
-   assigned the concept that most of its crops show.
-4. *Semantic groups:* the adjusted Rand index between the division of ``V_a`` and the contents of its
-   pictures.
-5. *Neuron groups:* the adjusted Rand index between the groups of a layer's (neuron, semantic group)
-   pairs and their concepts.
+   of the scores with the true weights. Both are computed for each meaning: a semantic group that was
+   found is assigned the concept that most of its crops show.
+4. *Semantic groups:* the adjusted Rand index of the division of V_a and the concepts in its pictures.
+5. *Neuron groups:* the adjusted Rand index of the groups of a layer's (neuron, semantic group) pairs
+   and their concepts.
 """
 
 from __future__ import annotations
@@ -42,9 +41,9 @@ from neurflow.study.activations import Activations
 from neurflow.study.study import Study, segments_of
 
 K = 12
-"""number of crops of a concept, less than a planted concept's number of pictures"""
+"""number of crops of a concept; each planted concept has more pictures"""
 MEMORY = "512MB"
-"""memory budget, as planted networks are small"""
+"""memory budget, which is enough for these small networks"""
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,10 @@ class NeuronScore:
     """The score of a method on one neuron of the circuit.
 
     Attributes:
-        layer, neuron: the neuron.
-        true: size of its true core.
-        recall: share of the true core among the same number of most important neurons.
+        layer: layer of the neuron.
+        neuron: index of the neuron.
+        true: number of true core neurons.
+        recall: share of true core neurons among as many most important neurons.
         sign: share of true core neurons with the right sign; NaN if the method has no signs.
         rank: Spearman's correlation with the true weights; NaN if these are all equal.
     """
@@ -69,13 +69,13 @@ class NeuronScore:
 
 @dataclass(frozen=True)
 class GroupScore:
-    """Agreement of the divisions of a layer with its concepts.
+    """Agreement of a layer's semantic groups and neuron groups with the true concepts.
 
     Attributes:
-        layer: name.
-        semantic: mean adjusted Rand index of its neurons' semantic groups.
-        polysemantic: the same over its polysemantic neurons; NaN if there are none.
-        neurons: adjusted Rand index of its neuron groups.
+        layer: name of the layer.
+        semantic: adjusted Rand index of semantic groups, mean over the neurons.
+        polysemantic: the same over polysemantic neurons; NaN if there are none.
+        neurons: adjusted Rand index of the neuron groups.
     """
 
     layer: str
@@ -86,14 +86,14 @@ class GroupScore:
 
 @dataclass(frozen=True)
 class PlantedStudy:
-    """A planted network with the data for scoring.
+    """A planted network with the data that methods are scored on.
 
     Attributes:
-        planted: the network and its truth.
-        config: k, N, seed.
+        planted: the network and its true circuit.
+        config: hyperparameters.
         study: the network on its pictures.
-        concepts: layer → neuron of the circuit → its concept.
-        tasks: one for each layer with a layer below it, from the top down.
+        concepts: layer → neuron of the true circuit → its concept.
+        tasks: attribution task of each layer that has a layer below it, from the top down.
     """
 
     planted: Planted
@@ -122,18 +122,18 @@ class PlantedStudy:
     def compare_with_truth(
         self, task: AttributionTask, found: Mapping[int, Scores], *, signed: bool = True
     ) -> Iterator[NeuronScore]:
-        """Yield scores of the targets of a task, compared with the truth."""
+        """Yield the scores of a task's targets, compared with the truth."""
         layer = task.pair.upper
         for a, scores in found.items():
             truth = self.planted.circuit[layer][a]
             chosen = core_neurons(scores.importance, len(truth.core))
             recall = len(truth.core.intersection(chosen.tolist())) / len(truth.core)
-            stands_for = self._stands_for(layer, a)
-            sign, rank = weight_scores(truth, scores.signed, stands_for)
+            true_meanings = self._true_meanings(layer, a)
+            sign, rank = weight_scores(truth, scores.signed, true_meanings)
             yield NeuronScore(layer, a, len(truth.core), recall, sign if signed else np.nan, rank)
 
-    def _stands_for(self, layer: str, a: int) -> list[int]:
-        """Return the true meaning that most crops show, for each found semantic group."""
+    def _true_meanings(self, layer: str, a: int) -> list[int]:
+        """Return the true meaning that most crops show, for each semantic group that was found."""
         concept = self.concepts[layer][a]
         shown = self.planted.meanings(layer, a, self._images(concept))
         return [int(np.bincount(shown[part]).argmax()) for part in concept.parts]
@@ -142,7 +142,7 @@ class PlantedStudy:
         return self.activations.crops.image_of(concept.crops)
 
     def groups(self) -> list[GroupScore]:
-        """Score the divisions of every layer below the head.
+        """Score the semantic groups and neuron groups of every layer below the head.
 
         Inhibitory channels are left out, because they represent no single concept.
         """
@@ -163,7 +163,7 @@ class PlantedStudy:
         true = {
             Member(a, i): circuit[a].concepts[meaning]
             for a in concepts
-            for i, meaning in enumerate(self._stands_for(layer, a))
+            for i, meaning in enumerate(self._true_meanings(layer, a))
         }
         names = sorted(set(true.values()))
         return GroupScore(
@@ -182,7 +182,8 @@ def study(
 
     Args:
         planted: the network.
-        config: default is ``Config(k=12, granularities=(1,))``, as the truth is known for pictures.
+        config: default is ``Config(k=12, granularities=(1,))``. Crops are whole pictures, because the
+            truth is known only for these.
         progress: receives stages and steps.
     """
     config = config or Config(k=K, granularities=(1.0,))
@@ -213,17 +214,17 @@ def study(
 
 
 def weight_scores(
-    truth: TrueNeuron, signed: np.ndarray, stands_for: Sequence[int]
+    truth: TrueNeuron, signed: np.ndarray, true_meanings: Sequence[int]
 ) -> tuple[float, float]:
-    """(share of right signs, rank correlation) over the true core neurons, averaged over meanings.
+    """Return (share of right signs, rank correlation) over true core neurons, averaged over meanings.
 
     Args:
         truth: true weights of the neuron.
-        signed: ``[found semantic group, lower neuron]``.
-        stands_for: true meaning of each found semantic group.
+        signed: ``[semantic group, lower neuron]`` scores.
+        true_meanings: true meaning of each semantic group.
     """
     signs, ranks = [], []
-    for row, meaning in zip(signed, stands_for, strict=True):
+    for row, meaning in zip(signed, true_meanings, strict=True):
         weights = truth.weights[meaning]
         true, found = np.array(list(weights.values())), row[list(weights)]
         signs.append(np.mean(np.sign(found) == np.sign(true)))
@@ -233,6 +234,6 @@ def weight_scores(
 
 
 def precision_recall(true: set[int], found: set[int]) -> tuple[float, float]:
-    """(precision, recall) of a set of neurons; 1 for the share of an empty set."""
+    """Return (precision, recall) of a set of neurons; each is 1 if its denominator is 0."""
     right = len(true & found)
     return right / len(found) if found else 1.0, right / len(true) if true else 1.0

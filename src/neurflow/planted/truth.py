@@ -25,8 +25,7 @@ class TrueNeuron:
     Attributes:
         concepts: the concepts that it represents; several if it is polysemantic.
         weights: for each concept, neuron of the layer below → its signed contribution where the
-            concept is present, which is its hand-set weight times its full activation. Empty for
-            detectors.
+            concept is present: its weight times its full activation. Empty for detectors.
     """
 
     concepts: tuple[str, ...]
@@ -40,7 +39,7 @@ class TrueNeuron:
 
 @dataclass(frozen=True)
 class Planted:
-    """A network whose circuit is known, with pictures.
+    """A network whose circuit is known by construction, with pictures.
 
     Attributes:
         plan: plan of the circuit.
@@ -63,7 +62,7 @@ class Planted:
 
     @cached_property
     def circuit(self) -> dict[str, dict[int, TrueNeuron]]:
-        """Layer → neuron → its truth, for all neurons that the target's logit depends on."""
+        """Layer → neuron → its true weights, for all neurons that the target's logit depends on."""
         plan, number = self.plan, self.model.target(self.target).neuron
         found: dict[str, dict[int, TrueNeuron]] = {}
         wanted = {number}
@@ -76,14 +75,14 @@ class Planted:
         return dict(reversed(found.items()))
 
     def meanings(self, layer: str, neuron: int, images: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Return ``[image]`` which of the neuron's concepts the image has most copies of."""
+        """Return ``[image]``: index of the concept of which the image shows most copies."""
         concepts = self.circuit[layer][neuron].concepts
         shown = [[self.scenes[int(i)].shows[concept] for concept in concepts] for i in images]
         return np.argmax(shown, axis=1)
 
 
 def true_neuron(unit: Unit, below: Sequence[Unit]) -> TrueNeuron:
-    """Return the truth about a unit of the plan."""
+    """Return the true weights of a unit of the plan."""
     weights = []
     for part in unit.wires:
         drive: dict[int, float] = defaultdict(float)
@@ -104,11 +103,11 @@ def build(
     """Build a network whose true circuit is known by construction, with pictures.
 
     Args:
-        depth: number of layers, 3 to 6: detectors, up to four levels of conjunctions, and the head.
+        depth: number of layers, 3 to 6: detectors, one to four levels of conjunctions, and the head.
         seed: seed of the circuit, its weights and the pictures.
-        traits: properties that make the circuit hard to read; see ``neurflow.planted.TRAITS``.
-        each: number of pictures for each concept and class.
-        clutter: largest number of tiles of other parts in a picture.
+        traits: properties that make the circuit harder to find; see ``neurflow.planted.TRAITS``.
+        each: number of pictures of each concept and class.
+        clutter: largest number of additional tiles with random parts in a picture.
 
     Raises:
         RequestError: there is no such depth or trait.

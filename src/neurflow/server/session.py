@@ -27,8 +27,8 @@ from torch import Tensor
 
 from neurflow.circuit import Circuit, LabelStore, change_edits, load_circuit, load_edits
 from neurflow.circuit.edits import Edits, merge, redo, split, undo
+from neurflow.circuit.reload import same_model
 from neurflow.debugging.audit import audit
-from neurflow.debugging.explain import same_model
 from neurflow.debugging.picture_explainer import PictureExplainer
 from neurflow.debugging.result import AuditReport, Change, WhatIf
 from neurflow.debugging.what_if import Controls, change_of, what_if

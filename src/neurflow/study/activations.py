@@ -66,9 +66,7 @@ class ModelOnImages:
     def readable(
         self, indices: Sequence[int], size: int, unread: dict[int, str]
     ) -> Iterator[tuple[list[int], Tensor]]:
-        """Yield batches of (positions, pixels). The reasons why images cannot be read are added to
-        ``unread``.
-        """
+        """Yield batches of (positions, pixels), and add the other images to ``unread``."""
         batch: list[int] = []
         pixels: list[Tensor] = []
         for index in indices:
@@ -85,9 +83,7 @@ class ModelOnImages:
             yield batch, torch.stack(pixels)
 
     def classes(self, pixels: Tensor) -> list[tuple[int, ...]]:
-        """Return the predicted classes of each image of a batch; several or none for multi-label
-        models.
-        """
+        """Return the predicted classes of each image of a batch: one, or any number if multi-label."""
         rows = np.arange(len(pixels))
         return [
             c for _, part in self.batch.map(partial(self._predicted, pixels), rows) for c in part

@@ -33,7 +33,7 @@ from neurflow.pictures.crops import CropSet
 from neurflow.runtime.files import create, guard_disk, reserve
 from neurflow.runtime.memory import Batch
 
-AVERAGED = 128
+MAX_AVERAGED = 128
 """largest number of crops over which a mean is computed"""
 SCRATCH = 8 * 2**30
 """largest size of the files in bytes; at most half of the free disk space is used"""
@@ -192,15 +192,13 @@ class SegmentMaps:
         return self._maps.blocks(self._place, needed)
 
     def take(self, numbers: np.ndarray) -> Observed:
-        """Return the inputs of the segment on some crops of the block, in any order, possibly
-        repeated.
-        """
+        """Return the segment's inputs on some crops of the block, in any order, possibly repeated."""
         return self._maps.take(self._place, numbers)
 
     def mean(self) -> Tensor:
         """Return the mean output ``[1, …]`` of the lower layer over D, for each position.
 
-        If D is large, the mean is over :data:`AVERAGED` crops spread over it. Crops of an earlier
+        If D is large, the mean is over :data:`MAX_AVERAGED` crops spread over it. Crops of an earlier
         block are no longer available afterwards.
         """
         return self._maps.mean(self._place)
@@ -318,9 +316,7 @@ class FeatureMaps:
         self._slot[numbers] = np.arange(first, self._used)
 
     def blocks(self, place: int, needed: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the crops that the segment at a place needs in blocks, each valid until the next
-        iteration.
-        """
+        """Yield the crops that a segment needs in blocks, each valid until the next iteration."""
         self._select_values(place, needed)
         for start in range(0, len(needed), self._slots):
             block = needed[start : start + self._slots]
@@ -334,8 +330,7 @@ class FeatureMaps:
             yield block
 
     def _together(self, missing: np.ndarray) -> Iterable[np.ndarray]:
-        """Return the crops to run. With room for all, these are whole images, batched as in the
-        streaming pass.
+        """Return the crops to run: with room for all, whole images, batched as in the streaming pass.
 
         The last digits of a value depend on its batch. A run that resumes after a kill, or that takes
         its activations from another run, thus has the same values as a run with its own streaming
@@ -360,7 +355,7 @@ class FeatureMaps:
     def mean(self, place: int) -> Tensor:
         """Return the mean output ``[1, …]`` over D of the lower layer of the segment at a place."""
         if place not in self._means:
-            count = min(AVERAGED, len(self._crops))
+            count = min(MAX_AVERAGED, len(self._crops))
             numbers = np.linspace(0, len(self._crops) - 1, count).round().astype(np.int64)
             total = torch.zeros((), dtype=torch.float64)
             for block in self.blocks(place, numbers):

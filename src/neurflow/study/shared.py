@@ -56,9 +56,7 @@ class Shared:
     _features: tuple[Any, FeatureMaps] | None = field(default=None, repr=False)
 
     def cache(self, *identity: Any) -> ActivationCache | None:
-        """Return the cache of a model's activations on crops; ``identity`` is everything that they
-        depend on.
-        """
+        """Return the cache of activations on crops, given everything that they depend on."""
         return None if self.folder is None else ActivationCache(self.folder / _digest(identity))
 
     def features(self, identity: Any, make: Callable[[], FeatureMaps]) -> FeatureMaps:
@@ -86,9 +84,7 @@ class ActivationCache:
 
     @contextlib.contextmanager
     def locked(self, image: int) -> Iterator[None]:
-        """Lock a picture, so that other processes wait for its activations instead of computing them
-        again.
-        """
+        """Lock a picture, so that other processes wait for its activations rather than compute them."""
         folder = subfolder(self._folder.parent, self._folder.name)
         with lock(folder / f"{image}.lock"):
             yield

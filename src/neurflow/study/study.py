@@ -34,7 +34,7 @@ PAIR = 16
 """memory for attributing one (target, crop) pair, relative to the size of the segment's inputs on a
 crop
 """
-PAIRS_ON_GPU = 256
+PAIRS_ON_GPU = 1024
 """largest number of pairs to attribute at once on a GPU, which is idle with few of them"""
 
 
@@ -64,8 +64,7 @@ class LayerPair:
 
 
 def segments_of(model: Model, layers: Sequence[str]) -> list[Segment]:
-    """Return the segments between neighbouring layers, from the top down; layers are given input side
-    first.
+    """Return the segments between ``layers`` (input side first), from the top down.
 
     Raises:
         LayerError: a layer does not depend on the one before it.
@@ -180,9 +179,7 @@ class Study:
         return self.layers[max(self.layers.index(layer) - 1, 0)]
 
     def minus(self, layer: str) -> int | None:
-        """Return the neuron that is subtracted, for a difference of classes at the explained layer;
-        else None.
-        """
+        """Return the neuron that is subtracted at a layer, if the target is a difference; else None."""
         return self.target.minus if layer == self.target.layer else None
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Sweeps: the circuits of many targets, on one machine or several; finished circuits are kept."""
+"""Sweeps: the circuits of many targets, found on one machine or several, and resumable."""
 
 from neurflow.sweeping.engines import InProcess, Workers
 from neurflow.sweeping.merging import merge

@@ -1,7 +1,8 @@
-"""Functions for the command line, besides ``sweep``, ``status`` and ``merge``.
+"""Functions for the command line, in addition to ``sweep``, ``status`` and ``merge``.
 
 * ``targets_of`` parses a list of targets.
-* ``require_done`` fails unless all targets are done.
+* ``counts`` summarises the states of targets.
+* ``require_done`` raises an error unless all targets are done.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ def targets_of(texts: Sequence[str]) -> list[str] | Literal["all"]:
         return "all"
     found = [target for text in texts for target in _targets(text)]
     if not found:
-        raise RequestError(f"--targets {','.join(texts)!r} names no target.")
+        raise RequestError(
+            f"--targets {','.join(texts)!r} names no target. Give a list, a file or all."
+        )
     return found
 
 
 def _targets(text: str) -> list[str]:
-    if not os.path.isfile(
-        text
-    ):  # Path.is_file fails on a list longer than the limit for file names
+    if not os.path.isfile(text):  # Path.is_file raises if a list exceeds the limit of file names
         return [part.strip() for part in text.split(",") if part.strip()]
     try:
         lines = Path(text).read_text(encoding="utf-8-sig").splitlines()

@@ -1,8 +1,8 @@
-"""A worker of a sweep: it loads the model and the pictures once, and runs one job after another.
+"""A worker of a sweep: loads the model and the pictures once, and runs one job after another.
 
-Jobs are idempotent. A running job holds its lock, so that no other process runs it. It resumes an
-interrupted job, and its circuit is written atomically. An error fails only its job, and the worker goes
-on with the next one; unexpected exceptions are reported as bugs.
+Jobs are idempotent. A running job holds a lock, so that no other process runs it too. Interrupted jobs
+are resumed, and circuits are written atomically. An error fails only its job, and the worker continues
+with the next one. Unexpected exceptions are reported as bugs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from filelock import Timeout
 
-from neurflow.atlas.tables import keep_tables, up_to_date
+from neurflow.atlas.tables import add_circuit, up_to_date
 from neurflow.circuit import load_circuit
 from neurflow.errors import NeurFlowError, WorkError
 from neurflow.method.discover import discover
@@ -32,8 +32,8 @@ from neurflow.sweeping.plan import LOCK, POOL, Job, Plan, Setup, read_plan
 from neurflow.sweeping.state import circuit_folder, failure_file, is_done, lock_of
 
 PREDICTIONS = "predictions.json"
-LARGEST = 256 * MEBIBYTE
-"""largest size of the predictions in bytes, as a file and in memory"""
+MAX_BYTES = 256 * MEBIBYTE
+"""largest size of the predictions, as a file and in memory"""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Outcome:
     """The outcome of a job.
 
     Attributes:
+        job: the job.
         state: ``elsewhere`` if another process is working on it.
         seconds: its duration.
         problem: why it failed.
@@ -55,7 +56,7 @@ class Outcome:
 
 
 class JobRunner:
-    """A worker's model and pictures.
+    """Runs jobs with one model and one set of pictures.
 
     Raises:
         WorkError: the model or the pictures differ from those of the plan.
@@ -68,11 +69,11 @@ class JobRunner:
         self.setup, self.plan = setup, read_plan(setup.out)
         self.model: Model = setup.load_model()
         self.images: Images = load_images(setup.images, self.model)
-        for what, here in (("model", self.model.info.digest), ("images", self.images.digest)):
-            if here != getattr(self.plan, what):
+        for name, digest in (("model", self.model.info.digest), ("images", self.images.digest)):
+            if digest != getattr(self.plan, name):
                 raise WorkError(
-                    f"The {what} of this worker differs from that with which {setup.out} was started. "
-                    "Restore the original files, or give another --out."
+                    f"The {name} of this worker differs from that of the sweep in {setup.out}. Restore "
+                    "the original files, or give another --out."
                 )
         needed = self.plan.config.concept_set == "predicted"
         self.shared = Shared(
@@ -81,11 +82,11 @@ class JobRunner:
         )
 
     def ready(self) -> None:
-        """Return when the worker is set up."""
+        """Do nothing: a call returns as soon as the worker is set up."""
 
     def run(self, job: Job, progress: Progress | None = None) -> Outcome:
-        """Find a job's circuit, unless it is done or another process is working on it."""
-        out, begun = self.setup.out, time.monotonic()
+        """Find the circuit of a job, unless it is done or another process is working on it."""
+        out, start = self.setup.out, time.monotonic()
         try:
             subfolder(out, "locks")
             with lock_of(out, job).acquire(blocking=False):
@@ -94,16 +95,16 @@ class JobRunner:
         except Timeout:
             return Outcome(job, "elsewhere")
         except (NeurFlowError, MemoryError) as error:
-            problem = str(error) or "There is not enough memory. Give a smaller --memory."
-            return Outcome(job, "failed", time.monotonic() - begun, problem)
+            problem = str(error) or "The memory is not enough. Give a smaller --memory."
+            return Outcome(job, "failed", time.monotonic() - start, problem)
         except torch.AcceleratorError:
-            raise  # the accelerator is unusable in this process
+            raise  # this process can no longer use the accelerator
         except Exception as error:
             problem = (
                 f"{type(error).__name__}: {error}. This is a bug in neurflow. Please report it."
             )
-            return Outcome(job, "failed", time.monotonic() - begun, problem, traceback.format_exc())
-        return Outcome(job, "done", time.monotonic() - begun)
+            return Outcome(job, "failed", time.monotonic() - start, problem, traceback.format_exc())
+        return Outcome(job, "done", time.monotonic() - start)
 
     def _find(self, job: Job, progress: Progress) -> None:
         plan, out = self.plan, self.setup.out
@@ -124,16 +125,16 @@ class JobRunner:
                 max_images=plan.max_images,
                 memory=self.setup.memory,
                 shared=self.shared,
-                redo=True,  # the folder belongs to this plan; other contents are from an earlier one
+                redo=True,  # the folder is this plan's; other contents are from an earlier one
                 progress=progress,
             )
-        keep_tables(out / "atlas", job.name, circuit)
+        add_circuit(out / "atlas", job.name, circuit)
 
 
 def shared_predictions(
     setup: Setup, model: Model, images: Images, progress: Progress | None = None
 ) -> Predictions:
-    """Return the model's predictions for the images. The first process computes and stores them."""
+    """Return the model's predictions for the images, which the first process computes and stores."""
     progress, file = progress or Silent(), setup.out / PREDICTIONS
     with lock(setup.out / LOCK):
         found = _read_predictions(file, len(images))
@@ -147,16 +148,16 @@ def shared_predictions(
 def _read_predictions(file: Path, images: int) -> Predictions | None:
     """Return the stored predictions; None if there are none, or if they are damaged."""
     try:
-        kept = read_json(file, LARGEST, LARGEST, finite=False)
-        classes = {int(i): tuple(map(int, found)) for i, found in kept["classes"].items()}
-        unread = {int(i): str(why) for i, why in kept["unread"].items()}
+        stored = read_json(file, MAX_BYTES, MAX_BYTES, finite=False)
+        classes = {int(i): tuple(map(int, found)) for i, found in stored["classes"].items()}
+        unread = {int(i): str(why) for i, why in stored["unread"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return Predictions(classes, unread) if {*classes, *unread} == set(range(images)) else None
 
 
 def study_same_pictures(plan: Plan, model: Model) -> bool:
-    """Return whether jobs may study the same pictures, so that pooled activations are worth storing."""
+    """Return whether several jobs may study the same pictures, so that storing activations pays off."""
     if len(plan.jobs) < 2:
         return False
     return plan.config.concept_set == "all" or any(

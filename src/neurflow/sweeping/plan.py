@@ -1,4 +1,4 @@
-"""The plan of a sweep's folder, on which all processes that work on it agree.
+"""The plan of a sweep, which is stored in its folder and shared by all its processes.
 
 ::
 
@@ -9,8 +9,8 @@
     ├── failures/NAME.json  why a job failed
     └── atlas/              tables of all finished jobs
 
-The plan is the discovery request of its jobs without the target. Further targets can be added to a
-folder at any time, but a different plan is refused.
+The plan is the discovery request that its jobs share, without the target. Further targets can be added
+to a folder at any time. A different plan is refused.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ from neurflow.runtime.workspace import difference, same_value
 
 PLAN = "sweep.json"
 POOL = "pool"
-"""folder of the activations that targets share"""
+"""subfolder of pooled activations that targets share"""
 LOCK = ".lock"
-LARGEST = 64 * MEBIBYTE
-"""largest size of a plan in bytes"""
+MAX_BYTES = 64 * MEBIBYTE
+"""largest size of a plan"""
 
 
 class Job(Frozen):
-    """One target, and the name of its folder."""
+    """A target, and the name of its folder."""
 
     name: Annotated[str, Field(pattern=r"^[\w.-]{1,120}$")]
     target: Target
 
 
 class Plan(Frozen):
-    """The settings that all circuits of a folder share, and the list of jobs."""
+    """The settings that all circuits of a sweep share, and its jobs."""
 
     format: Literal["neurflow sweep"] = "neurflow sweep"
     schema_version: Literal[1] = 1
     method: int = 1
-    """version of the method; 1 in plans of early versions, which did not store it"""
+    """version of the method; plans of early versions, which did not store it, have 1"""
     model: str
     """digest of the weights"""
     answers: tuple[float, ...] = ()
-    """the model's outputs for a drawn picture; none in plans of early versions"""
+    """the model's outputs for a random picture; empty in plans of early versions"""
     outputs: str | None = None
     """kind of the model's outputs"""
     reference: str
@@ -79,12 +79,12 @@ class Plan(Frozen):
 
 @dataclass(frozen=True)
 class Setup:
-    """Everything that a worker needs; can be pickled.
+    """Everything that a worker needs; it can be pickled.
 
     Attributes:
         out: folder of the sweep, which all workers share.
         load_model: loads the model in the worker.
-        images: folder of pictures, or whatever ``load_images`` takes.
+        images: folder of pictures, or any other source that ``load_images`` accepts.
         memory: budget of one worker.
         threads: number of threads of one worker; None for PyTorch's default.
     """
@@ -97,7 +97,7 @@ class Setup:
 
 
 def job_of(target: Target) -> Job:
-    """Return the job of a target; its name is unique to the target."""
+    """Return the job of a target, with a name that no other target has."""
     number = str(target.neuron) if target.minus is None else f"{target.neuron}-{target.minus}"
     words = re.sub(r"[^\w]+", "-", target.name, flags=re.ASCII).strip("-").lower()[:60]
     layer = re.sub(r"[^\w.]+", "-", target.layer, flags=re.ASCII)[:40]
@@ -112,12 +112,16 @@ def read_plan(folder: Path) -> Plan:
     """
     file = folder / PLAN
     try:
-        return Plan.model_validate(read_json(file, LARGEST, 8 * LARGEST))
+        return Plan.model_validate(read_json(file, MAX_BYTES, 8 * MAX_BYTES))
     except FileNotFoundError:
         raise MissingResult(
             f"There is no sweep in {folder}. Start one: neurflow sweep run MODEL IMAGES --out {folder}"
         ) from None
-    except (ValidationError, ValueError, RequestError) as error:  # of its configuration
+    except (
+        ValidationError,
+        ValueError,
+        RequestError,
+    ) as error:  # RequestError: an invalid configuration
         problem = str(error).splitlines()[0].removesuffix(".")
         raise ResultError(
             f"{file} is damaged: {problem}. Delete it and re-run the command; "
@@ -125,45 +129,45 @@ def read_plan(folder: Path) -> Plan:
         ) from None
 
 
-def agree(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
+def add_to_plan(folder: Path, plan: Plan, *, redo: bool = False) -> Plan:
     """Add a plan's jobs to the folder's plan; everything else must be equal.
 
     Args:
         folder: folder of the sweep.
-        plan: with the jobs to do.
-        redo: whether a different plan is replaced, with its circuits, instead of refused.
+        plan: plan with the jobs to add.
+        redo: whether a different plan is replaced, and its circuits are deleted, instead of refused.
 
     Raises:
-        RequestError: the folder belongs to another plan, or is not a sweep's.
+        RequestError: the folder belongs to another sweep, or has other contents.
     """
     if folder.exists() and not folder.is_dir():
-        raise RequestError(f"{folder} is a file. Give a folder for the sweep: --out FOLDER.")
+        raise RequestError(f"{folder} is a file. Give a folder for the sweep: --out FOLDER")
     if folder.is_dir() and not (folder / PLAN).exists() and _holds_other_files(folder):
-        raise RequestError(f"{folder} is not empty and has no sweep. Give another --out.")
+        raise RequestError(f"{folder} is not empty and has no sweep. Give another folder: --out")
     subfolder(folder)
     with lock(folder / LOCK):
         tidy(folder)
         if (folder / PLAN).exists():
             known = read_plan(folder)
-            plan = _settled(known, plan)
+            plan = _with_known_answers(known, plan)
             if redo and known.model_copy(update={"jobs": plan.jobs}) != plan:
-                _forget(folder, activations=known.answers != plan.answers)
+                _delete_results(folder, activations=known.answers != plan.answers)
             else:
-                plan = joined(folder, known, plan)
+                plan = with_jobs_of(folder, known, plan)
         write_atomically(folder / PLAN, plan.model_dump_json(indent=1).encode())
     return plan
 
 
 def _holds_other_files(folder: Path) -> bool:
-    """Return whether a folder without a plan holds more than an interrupted start leaves behind."""
+    """Return whether a folder without a plan has files that no interrupted start left behind."""
     names = (file.name for file in folder.iterdir())
     return any(name != LOCK and not is_partial(name, PLAN) for name in names)
 
 
-def _settled(known: Plan, plan: Plan) -> Plan:
-    """Return ``plan`` with the known answers of the model, if they differ only by rounding.
+def _with_known_answers(known: Plan, plan: Plan) -> Plan:
+    """Return ``plan`` with the known outputs of the model, if its own differ only by rounding.
 
-    A plan of an early version, which stored neither answers nor outputs, agrees with any.
+    Plans of early versions stored no outputs, and match any.
     """
     if known.outputs is None:
         return plan.model_copy(update={"answers": known.answers, "outputs": None})
@@ -172,7 +176,7 @@ def _settled(known: Plan, plan: Plan) -> Plan:
     return plan
 
 
-def joined(folder: Path, known: Plan, plan: Plan) -> Plan:
+def with_jobs_of(folder: Path, known: Plan, plan: Plan) -> Plan:
     """Return ``known`` with the jobs of ``plan``; ``RequestError`` if the plans differ otherwise."""
     before, now = (each.model_dump(mode="json", exclude={"jobs"}) for each in (known, plan))
     if before != now:
@@ -181,8 +185,8 @@ def joined(folder: Path, known: Plan, plan: Plan) -> Plan:
     return known.model_copy(update={"jobs": tuple(jobs)})
 
 
-def _forget(folder: Path, *, activations: bool) -> None:
-    """Delete the circuits of another plan, and activations of another network; labels are kept."""
+def _delete_results(folder: Path, *, activations: bool) -> None:
+    """Delete the circuits of another plan, and activations of another network. Labels are kept."""
     with guard_disk(folder):
         for name in ("circuit.json", "work/finished.json"):
             for file in (folder / "circuits").glob(f"*/{name}"):
@@ -201,6 +205,6 @@ def shard_of(jobs: Sequence[Job], shard: str) -> list[Job]:
     found = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", shard)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise RequestError(
-            f"--shard {shard!r} is not a share of the targets. Write i/n, with i from 1 to n."
+            f"--shard {shard!r} is not of the form i/n. Write i/n, with i from 1 to n."
         )
     return list(jobs)[int(found[1]) - 1 :: int(found[2])]

@@ -1,9 +1,9 @@
-"""Runs jobs on a Ray cluster: each worker is an actor that keeps its model.
+"""Runs jobs on a Ray cluster, in actors that each load the model once.
 
 All machines must have the sweep's folder, the pictures and the weights under the same paths. If the
 process or node of an actor dies, another actor is started on a node with free resources, and the next
-free actor resumes the job. This is safe: locks are freed with their process, and files are written
-atomically.
+free actor resumes the job. This is safe, because locks are freed with their process and files are
+written atomically.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ from typing import Any
 
 from neurflow.errors import NeurFlowError, RequestError, WorkError
 from neurflow.runtime.extras import require
-from neurflow.sweeping.engines import TRIES
+from neurflow.sweeping.engines import TRIES, retried
 from neurflow.sweeping.job_runner import JobRunner, Outcome
 from neurflow.sweeping.plan import Job, Setup
 
 OWN_CLUSTER = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-"""options of a cluster on this machine only: no dashboard, and not reachable from other machines"""
+"""options of a cluster on this machine: no dashboard, and not reachable from other machines"""
 PATIENCE = 15.0
-"""seconds without any worker until it is checked whether the cluster can run one"""
+"""seconds without an event after which the cluster's resources are checked"""
 
 
 @dataclass(frozen=True)
 class OnRay:
-    """Workers of a Ray cluster.
+    """Runs jobs on a Ray cluster.
 
     Args:
         workers: number of actors; each loads the model once.
         address: address of the cluster, such as "auto" or "ray://head:10001"; None starts one on this
             machine.
         cpus: number of processors that Ray reserves for a worker.
-        gpus: number of GPUs, of which a worker sees only its own; a fraction shares a GPU.
+        gpus: number of GPUs that Ray reserves for a worker, which sees no others. A fraction shares a
+            GPU.
     """
 
     workers: int
@@ -44,11 +45,9 @@ class OnRay:
     gpus: float = 0.0
 
     def share(self, memory: int) -> tuple[int, int | None]:
-        """Return all of the memory, as workers may run on different machines, and the reserved
-        processors.
-        """
+        """Return all of the memory, because workers may be on different machines, and ``cpus``."""
         if self.workers < 1:
-            raise RequestError(f"The number of workers is at least 1, not {self.workers}.")
+            raise RequestError(f"The number of workers must be at least 1, not {self.workers}.")
         return memory, max(1, int(self.cpus))
 
     def run(self, setup: Setup, jobs: Sequence[Job]) -> Iterator[Outcome]:
@@ -62,10 +61,13 @@ class OnRay:
                 **(OWN_CLUSTER if self._starts_cluster else {}),
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise WorkError(f"There is no Ray cluster at {self.address!r}: {error}") from None
+            raise WorkError(
+                f"Cannot connect to a Ray cluster at {self.address!r}: {error}. Start one: "
+                "ray start --head"
+            ) from None
         begin = ray.remote(JobRunner).options(num_cpus=self.cpus, num_gpus=self.gpus).remote
         waiting, lost = deque(jobs), Counter[str]()
-        at_work: dict[Any, tuple[Any, Job | None]] = {}  # no job while it is being set up
+        at_work: dict[Any, tuple[Any, Job | None]] = {}  # None while the actor is set up
 
         def start() -> None:
             actor = begin(setup)
@@ -85,7 +87,7 @@ class OnRay:
                 try:
                     message = ray.get(ended)
                 except ray.exceptions.RayError as error:
-                    outcome = _lost(job, waiting, lost, error)
+                    outcome = _handle_death(job, waiting, lost, error)
                     if outcome is not None:
                         yield outcome
                     start()
@@ -111,7 +113,7 @@ class OnRay:
         needed = {"CPU": self.cpus, "GPU": self.gpus}
         alive = [node["Resources"] for node in nodes if node["Alive"]]
         if any(all(node.get(kind, 0) >= needed[kind] for kind in needed) for node in alive):
-            return  # the node is busy at the moment
+            return  # a node is large enough, but busy
         largest = [f"{max((node.get(kind, 0) for node in alive), default=0):g}" for kind in needed]
         raise WorkError(
             f"No node of the Ray cluster can run a worker with {self.cpus:g} processors and "
@@ -120,10 +122,10 @@ class OnRay:
         )
 
 
-def _lost(
+def _handle_death(
     job: Job | None, waiting: deque[Job], lost: Counter[str], error: Exception
 ) -> Outcome | None:
-    """Handle an actor that died: retry its job, or give it up.
+    """Handle the death of an actor; return the outcome of its job, unless that is retried.
 
     Raises:
         NeurFlowError: no actor can be set up.
@@ -131,15 +133,14 @@ def _lost(
     cause = getattr(error, "cause", None)
     if isinstance(cause, NeurFlowError):
         raise cause from None
-    name = job.name if job else ""
-    lost[name] += 1
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if lost[name] < TRIES:
-        waiting.extend([job] if job else [])
+    if retried(job, waiting, lost):
         return None
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if job is None:
-        raise WorkError(f"Ray cannot set up workers: {reason}")
-    return Outcome(job, "failed", problem=f"Ray lost {TRIES} workers that ran it: {reason}")
+        raise WorkError(
+            f"Ray cannot set up workers: {reason}. Try --workers 1 without Ray to see the error."
+        )
+    return Outcome(job, "failed", problem=f"{TRIES} Ray workers died during this job: {reason}")
 
 
 def _ray() -> Any:

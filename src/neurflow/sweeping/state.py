@@ -20,9 +20,9 @@ class TargetState:
     """One target of a sweep.
 
     Attributes:
-        name: name of its folder under ``circuits``.
-        target: its name.
-        state: running if a process is working on it.
+        name: name of its folder in ``circuits``.
+        target: name of the target.
+        state: ``running`` while a process is working on it.
         problem: why it failed.
     """
 
@@ -38,7 +38,7 @@ def circuit_folder(out: Path, job: Job) -> Path:
 
 
 def lock_of(out: Path, job: Job) -> FileLock:
-    """Return the lock held by the process that works on a job; it is freed if the process dies."""
+    """Return the lock of a job, which is held while a process works on it and freed if that dies."""
     return lock(out / "locks" / job.name)
 
 
@@ -53,7 +53,7 @@ def failure_file(out: Path, job: Job) -> Path:
     return out / "failures" / f"{job.name}.json"
 
 
-def keep_failure(out: Path, job: Job, problem: str, trace: str = "") -> None:
+def store_failure(out: Path, job: Job, problem: str, trace: str = "") -> None:
     """Store why a job failed, with the traceback if there is one."""
     file = failure_file(out, job)
     subfolder(out, file.parent.name)
@@ -82,7 +82,7 @@ def state_of(out: Path, job: Job) -> TargetState:
     except FileNotFoundError:
         return TargetState(name, target, "waiting")
     except (OSError, ValueError, KeyError, TypeError):
-        problem = "the reason cannot be read any more"
+        problem = "the file with the reason is damaged"
     return TargetState(name, target, "failed", str(problem))
 
 

@@ -1,6 +1,7 @@
-"""``neurflow.sweep``: finds the circuit of each of many targets.
+"""``neurflow.sweep``: finds the circuits of many targets.
 
-1. Agree with the folder on the plan: model, pictures, layers, configuration and jobs.
+1. Store the plan in the folder, or compare it with the stored one: model, pictures, layers,
+   configuration and jobs.
 2. Predict the class of each picture once for all targets.
 3. Give the jobs that are not done to an engine. Each circuit is written atomically and added to the
    atlas, which is packed at the end.
@@ -29,11 +30,11 @@ from neurflow.runtime.memory import MEMORY, memory_bytes
 from neurflow.runtime.progress import Progress, Silent
 from neurflow.sweeping.engines import Engine, InProcess, Workers
 from neurflow.sweeping.job_runner import Outcome, shared_predictions
-from neurflow.sweeping.plan import POOL, Job, Plan, Setup, agree, job_of, shard_of
-from neurflow.sweeping.state import TargetState, is_done, keep_failure, state_of, status
+from neurflow.sweeping.plan import POOL, Job, Plan, Setup, add_to_plan, job_of, shard_of
+from neurflow.sweeping.state import TargetState, is_done, state_of, status, store_failure
 
 POLL_SECONDS = 1.0
-"""seconds between two checks of a job that runs in another process"""
+"""seconds between checks of the jobs of other processes"""
 
 
 def sweep(
@@ -56,22 +57,23 @@ def sweep(
 
     Args:
         load_model: a function that loads the model in each worker, such as
-            ``functools.partial(neurflow.load_model, "torchvision:resnet18")``; or a model, to work in
-            this process.
-        images: folder of pictures, or any source that ``load_images`` takes; each worker loads it.
-        targets: as for ``discover``, or "all" for every class that is predicted for some picture.
+            ``functools.partial(neurflow.load_model, "torchvision:resnet18")``. Or a model, to work in
+            this process only.
+        images: folder of pictures, or any other source that ``load_images`` accepts. Each worker
+            loads it.
+        targets: as for ``discover``, or "all" for every class that the model predicts for a picture.
         out: folder of the sweep.
         layers: as for ``discover``; the same for all targets.
         config: hyperparameters.
         max_images: largest number of images of each concept set.
-        memory: memory to use on top of the models, for all workers of this machine together; on Ray,
-            for each worker.
-        workers: number of processes on this machine; with 1 the work is done in this process.
-        shard: "i/n" for every n-th target from the i-th on, so that other machines take the others.
+        memory: memory to use in addition to that of the models, for all workers of this machine
+            together; on Ray, for each worker.
+        workers: number of worker processes on this machine; 1 works in this process.
+        shard: "i/n" for every n-th target from the i-th on, so that other machines can take the rest.
         engine: runs the jobs instead of ``workers``.
         redo: whether the contents of ``out`` are replaced if they belong to another request or to an
             earlier version of the method.
-        progress: receives notes on finished targets.
+        progress: receives stages, steps and notes on finished targets.
 
     Returns:
         The state of each target of this call.
@@ -105,37 +107,37 @@ def sweep(
         jobs=(),
     )
     setup = Setup(out.absolute(), loader, images, share, threads)
-    agree(out, plan, redo=redo)
-    wanted: Sequence[Any] = targets
+    add_to_plan(out, plan, redo=redo)
+    requested: Sequence[Any] = targets
     if targets == "all" or config.concept_set == "predicted":
-        seen = shared_predictions(setup, model, pictures, progress)
-        wanted = sorted(seen.counted()) if targets == "all" else targets
-    goals = [model.target(target) for target in wanted]
-    for goal in goals:
-        study_layers(model, goal, layers)  # fail now if a layer does not exist
-    jobs = list(dict.fromkeys(map(job_of, goals)))
-    agree(out, plan.model_copy(update={"jobs": tuple(jobs)}))
-    mine = shard_of(jobs, shard) if shard is not None else jobs
+        predictions = shared_predictions(setup, model, pictures, progress)
+        requested = sorted(predictions.counted()) if targets == "all" else targets
+    resolved = [model.target(target) for target in requested]
+    for target in resolved:
+        study_layers(model, target, layers)  # an unknown layer fails here
+    jobs = list(dict.fromkeys(map(job_of, resolved)))
+    add_to_plan(out, plan.model_copy(update={"jobs": tuple(jobs)}))
+    own_jobs = shard_of(jobs, shard) if shard is not None else jobs
     if isinstance(engine, InProcess):
         setup = Setup(setup.out, lambda: model, pictures, share)
-    _work(engine, setup, mine, progress)
-    if any(is_done(out, job) for job in mine):
+    _work(engine, setup, own_jobs, progress)
+    if any(is_done(out, job) for job in own_jobs):
         try:
-            renew(out, progress=progress)  # pack the circuits that were added one by one
+            renew(out, progress=progress)  # packs the circuits that were added one by one
         except WorkError as error:
             progress.note(str(error))
     if not {state.state for state in status(out)} & {"waiting", "running"}:
         shutil.rmtree(out / POOL, ignore_errors=True)
-    return [state_of(out, job) for job in mine]
+    return [state_of(out, job) for job in own_jobs]
 
 
 def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress) -> None:
-    """Run jobs until all have ended, here or in other processes."""
+    """Run jobs until all of them have ended, in this process or in others."""
     if any(is_done(setup.out, job) for job in jobs):
         renew(setup.out, progress=progress)
     progress.start("targets", len(jobs))
-    entered = up_to_date(setup.out / "atlas")
-    open_jobs = [job for job in jobs if not (is_done(setup.out, job) and job.name in entered)]
+    in_atlas = up_to_date(setup.out / "atlas")
+    open_jobs = [job for job in jobs if not (is_done(setup.out, job) and job.name in in_atlas)]
     progress.advance(len(jobs) - len(open_jobs))
     while open_jobs:
         elsewhere = []
@@ -144,13 +146,15 @@ def _work(engine: Engine, setup: Setup, jobs: Sequence[Job], progress: Progress)
                 elsewhere.append(outcome.job)
                 continue
             if outcome.state == "failed":
-                with contextlib.suppress(WorkError):  # the disk is full; the note remains
-                    keep_failure(setup.out, outcome.job, outcome.problem, outcome.trace)
+                with contextlib.suppress(
+                    WorkError
+                ):  # the disk is full; the note below still reports it
+                    store_failure(setup.out, outcome.job, outcome.problem, outcome.trace)
             progress.advance()
             progress.note(_outcome_line(outcome))
         open_jobs = elsewhere
         while elsewhere and all(state_of(setup.out, job).state == "running" for job in elsewhere):
-            time.sleep(POLL_SECONDS)  # before workers load their models again
+            time.sleep(POLL_SECONDS)  # do not load models again while these jobs are running
 
 
 def _outcome_line(outcome: Outcome) -> str:
@@ -161,10 +165,10 @@ def _outcome_line(outcome: Outcome) -> str:
 
 
 def _loader(load_model: Callable[[], Model] | Model, engine: Engine) -> Callable[[], Model]:
-    """Return the function by which workers load the model.
+    """Return the function with which workers load the model.
 
     Raises:
-        RequestError: other processes cannot load it.
+        RequestError: it cannot be sent to other processes.
     """
     if isinstance(load_model, Model):
         if not isinstance(engine, InProcess):

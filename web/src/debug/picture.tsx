@@ -30,7 +30,8 @@ export function PictureView({ data, shown }: { data: DebugPageData; shown: Shown
         <p class="quiet caption">
           {reading ? (
             <>
-              <b>{data.groups[reading.id]?.label ?? reading.id}</b>: its best crops and the heat of its neurons
+              <b>{data.groups[reading.id]?.label ?? reading.id}</b>:{" "}
+              {reading.fires ? "its best crops and " : "silent here; "}the heat of its neurons
               {reading.heat?.length ? "" : " (this layer has no spatial map)"}.
             </>
           ) : (

@@ -340,6 +340,7 @@ export interface ModelInfo {
    */
   input_size: [number, number, number];
   options?: LoadOptions;
+  answers?: number[];
 }
 /**
  * Options of ``load_model`` that a model was loaded with: plain data, no path and no code.
@@ -486,7 +487,7 @@ export interface GroupAudit {
   signals: Signals;
 }
 /**
- * Evidence that a group is a shortcut, with 95 % intervals; None for what cannot be measured.
+ * Evidence that a group is a shortcut, with 95 % intervals; None if it cannot be measured.
  */
 export interface Signals {
   raises: Interval;
@@ -798,7 +799,7 @@ export interface Effects {
   effects: GroupEffect[];
 }
 /**
- * The effect of one group on the answer for one picture.
+ * The effect of one group on the prediction for one picture.
  */
 export interface GroupEffect {
   id: string;

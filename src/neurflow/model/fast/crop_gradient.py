@@ -77,9 +77,8 @@ class CropGradient:
         self, tail: CropTail, path: Path, crop: Int[Tensor, " pair"], cells: Cells, capacity: int
     ) -> None:
         self.tail, self.path, self.cells = tail, path, cells
-        _, self.row, counts = torch.unique_consecutive(
-            crop, return_inverse=True, return_counts=True
-        )
+        _, row, counts = torch.unique_consecutive(crop, return_inverse=True, return_counts=True)
+        self.row = row.to(path.end[0].device)
         self.ends = counts.cumsum(0).tolist()
         each = max(value[0].numel() for value in path.end[: len(tail.inputs)])
         taps = [path.fixed[j.rows].shape[1] for j in tail.joints if j.rows is not None]
@@ -112,13 +111,13 @@ class CropGradient:
         chosen: slice | Tensor = pairs
         padded = self._steady(range(pairs.start, pairs.stop))
         if len(padded) > pairs.stop - pairs.start:
-            chosen = torch.tensor(padded, device=self.row.device)
+            chosen = padded
         return _Pairs(self, made, chosen, self.row[chosen] - first_crop)
 
-    def _steady(self, numbers: Sequence[int]) -> list[int]:
+    def _steady(self, numbers: Sequence[int]) -> Tensor:
         """Repeat the last number up to a rounded batch size."""
-        missing = rounded_batch(len(numbers), self.path.end[0].device) - len(numbers)
-        return [*numbers, *[numbers[-1]] * missing]
+        missing = rounded_batch(len(numbers), self.row.device) - len(numbers)
+        return torch.tensor([*numbers, *[numbers[-1]] * missing], device=self.row.device)
 
     def _crops(self) -> Iterator[slice]:
         """Groups of crops whose pairs fill about one batch."""

@@ -80,8 +80,11 @@ def transposed(
     """Return the transpose of a convolution: the gradient at its input of a given size."""
     steps, edges, gaps = window
     reach = [gap * (k - 1) for gap, k in zip(gaps, weight.shape[2:], strict=True)]
-    if groups == len(weight) and weight.shape[1] == 1 and all(map(operator.le, edges, reach)):
-        return _depthwise(gradient, size, weight, window)
+    if all(map(operator.le, edges, reach)):
+        if groups == len(weight) and weight.shape[1] == 1:
+            return _depthwise(gradient, size, weight, window)
+        if gradient.is_cuda and groups == 1 and steps == [1, 1] and gradient.ndim == 4:
+            return _mirrored(gradient, weight.transpose(0, 1), window)
     # the input is not read, but the gradient is returned in its memory layout
     unread = gradient.new_empty(()).expand(*size)
     if gradient.device.type == "cpu" and gradient.ndim == 4:
@@ -93,10 +96,25 @@ def transposed(
     return result
 
 
-def _depthwise(gradient: Tensor, size: Sequence[int], weight: Tensor, window: Window) -> Tensor:
-    """Transpose a depthwise convolution by another convolution, which is faster than its gradient."""
-    steps, edges, gaps = window
+def _mirrored(gradient: Tensor, weight: Tensor, window: Window, groups: int = 1) -> Tensor:
+    """Transpose a convolution of stride 1 by another convolution.
+
+    cuDNN's convolutions are twice as fast as its gradients. On a CPU, both take the same time, except
+    for depthwise convolutions.
+    """
+    _, edges, gaps = window
     before = [gap * (k - 1) - p for gap, k, p in zip(gaps, weight.shape[2:], edges, strict=True)]
+    mirrored = weight.flip(2, 3)
+    if groups == 1:
+        mirrored = mirrored.contiguous(memory_format=torch.channels_last)
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+    result: Tensor = aten.conv2d.default(gradient, mirrored, None, [1, 1], before, gaps, groups)
+    return result
+
+
+def _depthwise(gradient: Tensor, size: Sequence[int], weight: Tensor, window: Window) -> Tensor:
+    """Transpose a depthwise convolution."""
+    steps, edges, gaps = window
     spread = gradient
     if steps != [1, 1]:  # insert zeros between the positions
         shape = [
@@ -107,6 +125,4 @@ def _depthwise(gradient: Tensor, size: Sequence[int], weight: Tensor, window: Wi
             memory_format=torch.channels_last
         )
         spread[:, :, :: steps[0], :: steps[1]] = gradient
-    mirrored = weight.flip(2, 3)
-    result: Tensor = aten.conv2d.default(spread, mirrored, None, [1, 1], before, gaps, len(weight))
-    return result
+    return _mirrored(spread, weight, window, groups=len(weight))

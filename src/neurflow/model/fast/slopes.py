@@ -87,7 +87,10 @@ def gate_slope(
     """
     slope = function(high).sub_(function(low)).div_(high - low)
     still = low == high
-    return torch.where(still, derivative(function, low), slope) if still.any() else slope
+    # asking a GPU whether there are any takes longer than the derivative
+    if still.is_cuda or still.any():
+        return torch.where(still, derivative(function, low), slope)
+    return slope
 
 
 def secant_slope(
@@ -112,7 +115,7 @@ def secant_slope(
     middle, length = torch.lerp(low, high, 0.5), high - low
     slope = (function(high) - function(low)).div_(length)
     short = length.abs() <= SHORT * (middle.abs() + scale)
-    if short.any():
+    if short.is_cuda or short.any():
         slope = torch.where(short, derivative(function, middle), slope)
     if domain is not REALS:
         slope[~domain.holds(low, high) & (low != high)] = torch.nan

@@ -23,7 +23,7 @@ from torch.export import Dim, ExportedProgram, export
 from neurflow.errors import ModelError
 
 aten = torch.ops.aten
-MOST_IMAGES = 65_535
+MAX_IMAGES = 65_535
 """upper bound of the dynamic batch; on a GPU, batch norm uses another kernel for larger batches"""
 
 
@@ -80,7 +80,7 @@ def export_network(module: nn.Module, example: Tensor) -> NetworkGraph:
 
     Raises any error of ``torch.export``; ``Model`` then falls back to hooks.
     """
-    batch = Dim("batch", max=MOST_IMAGES)
+    batch = Dim("batch", max=MAX_IMAGES)
     with torch.no_grad():
         program = export(module, (example,), dynamic_shapes=({0: batch},))
     for node in program.graph.nodes:

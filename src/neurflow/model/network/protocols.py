@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,15 +47,21 @@ def points_between(low: Tensor, high: Tensor, points: Sequence[float], axis: int
     """
     shape = [1] * (low.ndim + 1)
     shape[axis] = len(points)
-    alpha = torch.tensor(points, dtype=low.dtype, device=low.device).view(shape)
+    alpha = _on_device(tuple(points), low.dtype, low.device).view(shape)
     found = torch.lerp(low.unsqueeze(axis), high.unsqueeze(axis), alpha)
     return found.flatten(axis, axis + 1)
 
 
+@lru_cache(maxsize=256)
+def _on_device(points: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the points as a tensor, which is kept: a GPU waits for every copy from the host."""
+    with torch.inference_mode(False):
+        return torch.tensor(points, dtype=dtype, device=device)
+
+
 @dataclass(frozen=True)
 class Path:
-    """The line from the baseline to ``x`` at the frontier of a segment, where it is a straight line
-    as well.
+    """The path from the baseline to ``x`` at the frontier of a segment, where it is straight too.
 
     Attributes:
         start, end: values of the frontier at the baseline and at ``x``.
@@ -238,6 +245,4 @@ class Network(Protocol):
         """Return a function from images to the values of some keys."""
 
     def segment(self, lower: str, upper: str) -> Segment:
-        """Return the part between two layers; ``LayerError`` if the upper one does not depend on the
-        lower.
-        """
+        """Return the part from ``lower`` to ``upper``; ``LayerError`` if they are not connected."""

@@ -1,8 +1,8 @@
-"""Answers on pictures of the class, with neurons of some layers ablated or kept alone.
+"""Predictions on pictures of the class, with some neurons ablated, or with all others ablated.
 
-1. The pictures are held-out ones labelled as the class if there are any, and otherwise the circuit's
-   own, which is noted.
-2. Neurons are changed at several layers in one forward pass (``debugging.masking``).
+1. The pictures are held-out ones that are labelled as the class. Without held-out pictures they are the
+   circuit's own, and a note says so.
+2. Neurons of several layers are changed in one forward pass (``debugging.masking``).
 3. The results are whether the class is predicted, and its logit.
 """
 
@@ -28,8 +28,8 @@ Neurons = Mapping[str, Sequence[int]]
 """layer → some of its neurons"""
 
 
-class ClassAnswers:
-    """Pictures of a class on which answers are counted.
+class ClassPictures:
+    """The pictures of a class on which accuracy is measured.
 
     Raises:
         RequestError: the target is not a class, or its pictures are not available.
@@ -40,21 +40,23 @@ class ClassAnswers:
         target, model = lab.circuit.target, lab.model
         if target.layer != model.network.output_name or target.minus is not None:
             raise RequestError(
-                f"This protocol counts correct answers, and {target.name!r} is not a class. "
-                "Give the circuit of a class."
+                f"This protocol measures accuracy on a class, but the target {target.name!r} is not a "
+                "class. Give the circuit of a class."
             )
         self.lab, self.model, self.target = lab, model, target.neuron
         self.notes: list[str] = []
         images, chosen = self._choose(lab)
-        kept = []
+        readable = []
         for index in chosen[: lab.settings.subjects]:
             try:
-                kept.append(images.read(index))
+                readable.append(images.read(index))
             except UnreadableImage as error:
                 self.notes.append(f"Skipped {images.refs[index].name}: {error}.")
-        if not kept:
-            raise ImagesError("None of the pictures of the class can be read.")
-        self.pixels = torch.stack(kept)
+        if not readable:
+            raise ImagesError(
+                "None of the pictures of the class can be read. Give others: --held-out FOLDER"
+            )
+        self.pixels = torch.stack(readable)
         self._masker = lru_cache(maxsize=16)(lambda names: Masker(model, names))
 
     def _choose(self, lab: Laboratory) -> tuple[Images, list[int]]:
@@ -62,22 +64,22 @@ class ClassAnswers:
             labels = [true_class(ref.label, lab.model) for ref in lab.held_out.refs]
             of_class = [i for i, label in enumerate(labels) if label == self.target]
             if of_class:
-                self.notes.append(f"Answers on {len(of_class)} held-out pictures of the class.")
+                self.notes.append(f"Measured on {len(of_class)} held-out pictures of the class.")
                 return lab.held_out, of_class
             if any(label is not None for label in labels):
                 raise ImagesError(
                     f"No held-out picture is labelled {lab.circuit.target.name!r}. "
-                    "Name its folder after the class."
+                    "Put pictures of the class in a folder named after it."
                 )
             self.notes.append(
-                "Held-out pictures have no labels; those predicted as the class are used."
+                "The held-out pictures have no labels, so those predicted as the class are used."
             )
             return lab.held_out, list(lab.trial.crops.chosen)
         positions = list(lab.positions)
         assert lab.images is not None
         self.notes.append(
-            "Answers on the circuit's own pictures. For an unbiased accuracy, give others: "
-            "--held-out FOLDER"
+            "Measured on the pictures that the circuit was made from. For an unbiased accuracy, give "
+            "others: --held-out FOLDER"
         )
         return lab.images, positions
 
@@ -86,7 +88,7 @@ class ClassAnswers:
 
     @cached_property
     def _donors(self) -> torch.Tensor:
-        """The same number of random crops of D, whose values replace those of ablated neurons."""
+        """As many random crops of D, whose activations replace ablated neurons (``resample``)."""
         crops = self.lab.scoring.crops
         rng = np.random.default_rng(self.lab.settings.seed)
         numbers = np.sort(rng.choice(len(crops), len(self), replace=len(self) > len(crops)))
@@ -100,18 +102,18 @@ class ClassAnswers:
         observe = self.model.outputs([self.model.node(name) for name in names])
         return dict(zip(names, observe(self.model.feed(self._donors[part])), strict=True))
 
-    def answers(
+    def predictions(
         self, sets: Sequence[Neurons], ablation: Ablation, *, keep: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Count answers with each set of neurons ablated, or kept alone.
+        """Run the network with each set of neurons ablated, or with all others ablated.
 
         Args:
             sets: layer → neurons; all sets have the same layers.
             ablation: replacement of ablated neurons.
-            keep: whether all other neurons of these layers are ablated instead.
+            keep: whether the other neurons of these layers are ablated instead.
 
         Returns:
-            (whether the class is predicted, its logit), each ``[1 + set, picture]``; the first row is
+            (whether the class is predicted, its logit), each ``[1 + set, picture]``. The first row is
             without ablation.
         """
         masker = self._masker(tuple(sorted(sets[0])))
@@ -139,9 +141,9 @@ class ClassAnswers:
 
 
 def circuit_at(lab: Laboratory, tau: int) -> dict[str, list[int]]:
-    """Return layer → its neurons in the circuit of a smaller ``τ``, from the target down.
+    """Return layer → neurons of the circuit that a smaller ``τ`` would give, from the target down.
 
-    The circuit's rule selects the core neurons of each target at that ``τ``.
+    The core neurons of each target are selected by the circuit's own rule.
 
     Raises:
         RequestError: the circuit was found with a smaller ``τ``.
@@ -149,8 +151,8 @@ def circuit_at(lab: Laboratory, tau: int) -> dict[str, list[int]]:
     circuit = lab.circuit
     if tau > circuit.config.tau:
         raise RequestError(
-            f"τ={tau} is more than the circuit's {circuit.config.tau}. "
-            f"Discover it with --tau {tau} or more."
+            f"τ={tau} is larger than the circuit's τ={circuit.config.tau}. "
+            f"Discover the circuit with --tau {tau} or more."
         )
     found = {}
     targets = [circuit.target.neuron]
