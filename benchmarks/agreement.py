@@ -1,4 +1,4 @@
-"""Measure whether groups recur on other photographs, and whether each shows one thing.
+"""Measure whether groups are found again on other photographs, and whether each shows one thing.
 
     python -m benchmarks.agreement --real FOLDER [--network NAME] [--classes CLASS,…] [--save FILE]
 
@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.networks import load
+from benchmarks.networks import load, vision_transformer
 from benchmarks.page import arguments, machine, table
 from neurflow import Config, Model, load_images
 from neurflow.attribution import AttributionTask, score_neurons
@@ -46,26 +46,14 @@ from neurflow.study.activations import ModelOnImages, concept_images
 from neurflow.study.study import Study, segments_of
 
 CROPS = 16
-"""strongest crops on which the lower neurons of a target are scored"""
+"""number of strongest crops on which the lower neurons of a target are scored"""
 ENOUGH = 30
-"""recognised photographs that suffice"""
-VIT = "vit_small_dinov2.safetensors"
+"""number of recognised photographs that is sufficient"""
 LAYERS = {
     "resnet18": ("layer3.1", "layer4.0", "layer4.1", "fc"),
     "mobilenet_v2": ("features.16", "features.17", "features.18", "classifier.1"),
     "vit": ("blocks.9", "blocks.10", "blocks.11", "head"),
 }
-
-
-def transformer(real: Path) -> nn.Module:
-    """Load the vision transformer of the folder, with its head for ten classes."""
-    import timm
-    from safetensors.torch import load_file
-
-    module = timm.create_model("vit_small_patch14_dinov2", img_size=224, num_classes=10)
-    weights = load_file(real / "weights" / VIT)
-    module.load_state_dict({name: value.float() for name, value in weights.items()})
-    return module.eval()
 
 
 def network(name: str, real: Path, device: str) -> Model:
@@ -74,7 +62,7 @@ def network(name: str, real: Path, device: str) -> Model:
         return load(name, real, device)
     folders = sorted(folder.name for folder in (real / "images" / "imagenet20").iterdir())
     names = [folder.split("_", 1)[1].replace("_", " ") for folder in folders]
-    return Model(transformer(real).to(device), class_names=names)
+    return Model(vision_transformer(real).to(device), class_names=names)
 
 
 def study_of(
@@ -117,7 +105,7 @@ def strongest(concept: Concept) -> Concept:
 def measure(
     study: Study, layer: str, neurons: set[int], splits: int, eyes: np.ndarray | None
 ) -> dict[str, Any]:
-    """Measure one layer."""
+    """Measure one layer; ``eyes`` are the class tokens of the crops, or None."""
     config = Config()
     whole = groups_on(study, layer, neurons, config)
     owners = np.concatenate([np.full(len(c.crops), a) for a, c in whole.concepts.items()])
@@ -142,7 +130,7 @@ def measure(
 
 
 def eyes_of(vit: nn.Module, crops: CropSet) -> np.ndarray:
-    """Return the transformer's class token of each crop, centred and of unit length."""
+    """Return the class token ``[crop, feature]`` of the transformer, centred and of unit length."""
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     spread = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
     device, blocks = next(vit.parameters()).device, []
@@ -186,7 +174,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     model = network(options.network, options.real, options.device)
     judged = options.eyes and options.network != "vit"
-    vit = transformer(options.real).to(options.device) if judged else None
+    vit = vision_transformer(options.real).to(options.device) if judged else None
     config, rows = Config(), []
     for folder in sorted((options.real / "images" / "imagenet20").iterdir()):
         name = folder.name.split("_", 1)[1]

@@ -1,4 +1,4 @@
-"""The atlas of a large model: build time, size, memory, and the time of queries.
+"""Measure the atlas of a large model: build time, size, memory, and the time of queries.
 
     python -m benchmarks.atlas [--targets 1000] [--write]
 
@@ -154,7 +154,7 @@ def _pictures() -> list[bytes]:
 
 
 def _picture(rng: np.random.Generator) -> bytes:
-    """Make one of them; bytes that decoders ignore make each one different."""
+    """Return one of them, made unique by bytes that decoders ignore."""
     return _pictures()[rng.integers(200)] + rng.bytes(4)
 
 

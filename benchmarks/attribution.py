@@ -1,15 +1,15 @@
-"""Integrated gradients of one neuron: captum's implementation and ours.
+"""Time of integrated gradients for one neuron: captum's implementation and ours.
 
-Both get the same crops, the same observed values and N = 50 points, for one block of each kind. Auto
-steps at 1 % follow, for a single neuron and for many neurons on the same crops, as in a discovery.
-The variants run in turn, several times. The table has medians of processor seconds.
+For one block of each kind, both get the same crops, the same observed values and N = 50 points. Ours
+is also measured with auto steps at a tolerance of 1 %, for a single neuron and for many neurons on the
+same crops, as in a discovery. The variants run in turn, several times. The table has medians of
+processor seconds.
 
     python -m benchmarks.attribution [--real FOLDER] [--only NAME] [--write]
 """
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
+from benchmarks.networks import PICTURES, in_default_layout, load
 from benchmarks.page import arguments, machine, publish, table
-from neurflow import Config, Model, load_images, load_model
+from neurflow import Config, Model, load_images
 from neurflow.attribution import AttributionTask, integrated_gradients
 from neurflow.attribution.integrated_gradients import SHARED, secants
 from neurflow.attribution.streaming import attribute
@@ -49,7 +49,7 @@ AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Block:
-    """A segment of a kind, and one of its upper neurons: the most active one of a range."""
+    """A segment, its kind, and the range of upper neurons of which the most active one is measured."""
 
     kind: str
     network: str
@@ -89,15 +89,10 @@ BLOCKS = [
         range(100, 101),
     ),
 ]
-WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "resnet18": ("resnet18.pth", {}),
-    "resnet50": ("resnet50.pth", {}),
-    "mobilenet_v2": ("mobilenet_v2.safetensors", {"mean": 0.5, "std": 0.5}),
-}
 
 
 class Observed:
-    """A replacement of ``SegmentMaps`` with all values of a few crops in memory."""
+    """A replacement for ``SegmentMaps`` with all values of a few crops in memory."""
 
     def __init__(self, segment: Segment, values: Mapping[Key, Tensor]) -> None:
         self.segment, self.values = segment, values
@@ -121,19 +116,11 @@ class Exemplars:
     meaning: np.ndarray
 
 
-def load(network: str, real: Path | None, device: str = "cpu") -> Model:
-    """Load a model with real weights if the folder has them, else with random ones."""
-    torch.manual_seed(0)
-    name, options = WEIGHTS.get(network, ("", {}))
-    weights = real / "weights" / name if real and name else "random"
-    return load_model(f"torchvision:{network}", weights, device=device, **(options if real else {}))
-
-
 def pixels(model: Model, count: int, real: Path | None) -> Tensor:
     """Return crops of real pictures, or noise."""
     if real is None:
         return torch.randn(count, *model.input_size, generator=torch.Generator().manual_seed(0))
-    images = load_images(real / "images" / "imagenet20" / "n02099601_golden_retriever", model)
+    images = load_images(real / PICTURES, model)
     crops = CropSet(images, [0], model.input_size[1:], (1.0, 0.5, 0.25))
     return crops.pixels(np.arange(count))
 
@@ -153,14 +140,6 @@ def captum(segment: Segment, plain: nn.Module, neuron: int, values: Mapping[Key,
     return segment.lower.total(found)
 
 
-def in_default_layout(segment: Segment) -> nn.Module:
-    """Return the segment's module with weights in PyTorch's default layout; ours are channels last."""
-    module = copy.deepcopy(segment.module)  # type: ignore[attr-defined]
-    for value in module.buffers():
-        value.data = value.contiguous()
-    return module
-
-
 def timed(work: Callable[[], object]) -> tuple[float, object]:
     """Return (processor seconds, result)."""
     start = time.process_time()
@@ -171,7 +150,7 @@ def timed(work: Callable[[], object]) -> tuple[float, object]:
 def task_on(
     model: Model, segment: Segment, values: Mapping[Key, Tensor], neurons: Sequence[int]
 ) -> AttributionTask:
-    """Return the task of the neurons with all crops, from zero as captum's."""
+    """Return the task of the neurons with all crops and the baseline zero, as in captum."""
     count = len(next(iter(values.values())))
     concept = Exemplars(np.arange(count), np.zeros(count, dtype=int))
     pair = LayerPair(segment, Observed(segment, values), Batch(64, Silent()))  # type: ignore[arg-type]

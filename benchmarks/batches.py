@@ -1,4 +1,4 @@
-"""The fastest number of images per forward pass on a CPU.
+"""Find the fastest number of images per forward pass on a CPU.
 
     python -m benchmarks.batches [--networks resnet50,vit_b_32] [--write]
 
@@ -13,7 +13,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from benchmarks.attribution import load
+from benchmarks.networks import load
 from benchmarks.page import arguments, machine, publish, table
 from neurflow.runtime.memory import IMAGES
 

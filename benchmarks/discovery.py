@@ -1,4 +1,4 @@
-"""Time of a discovery, compared with one forward pass over the same crops.
+"""Compare the time of a discovery with that of one forward pass over the same crops.
 
 The forward pass cuts out the crops and runs the plain module on them, in batches of the fastest size.
 It is measured in the same process. Times are processor seconds, of one thread unless ``--threads`` is
@@ -40,7 +40,7 @@ LAYERS = {
 
 
 class TooLong(Exception):
-    """A discovery passed its time limit."""
+    """A discovery exceeded its time limit."""
 
 
 def clock(device: str) -> float:
@@ -78,7 +78,7 @@ class Stages:
         self._since = now
 
     def advance(self, count: int = 1) -> None:
-        """Raise ``TooLong`` if the time limit is over."""
+        """Raise ``TooLong`` if the time limit is exceeded."""
         self.done += count
         if time.monotonic() > self._end:
             self.stop()
@@ -185,7 +185,11 @@ def main() -> None:
     """Discover and compare."""
     parser = arguments(__doc__)
     parser.add_argument("--network", choices=LAYERS, default="resnet18")
-    parser.add_argument("--images", type=int, help="at most so many; default all correct ones")
+    parser.add_argument(
+        "--images",
+        type=int,
+        help="largest number of images; all by default",
+    )
     parser.add_argument("--steps", default="auto")
     parser.add_argument("--preset", default="published")
     parser.add_argument("--memory", default="2GB")

@@ -1,4 +1,4 @@
-"""The evaluation on real networks and photographs: ``docs/results.md``.
+"""Evaluate neurflow on real networks and photographs, for ``docs/results.md``.
 
 ``python -m benchmarks.evidence CASE PROTOCOL…`` discovers the circuit of a case (once), measures it,
 and stores the tables under ``--work``. ``--write`` makes the page from all stored tables. Settings are
@@ -25,7 +25,7 @@ from neurflow.evaluation.evaluate import PROTOCOLS
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
 STUDIED = 10
-"""pictures on which a circuit is found; the others of the class are held out"""
+"""number of pictures on which a circuit is found; the others of the class are held out"""
 RESNET = ("layer2.1", "layer3.0", "layer3.1", "layer4.0", "layer4.1", "fc")
 RESNET50 = (
     "layer2.3",
@@ -101,7 +101,7 @@ def settings_of(protocol: str) -> Settings:
 
 
 def measure(name: str, protocols: list[str], data: Path, work: Path, device: str) -> None:
-    """Find a case's circuit, if it is not there, and measure it by some protocols."""
+    """Find a case's circuit, unless it is stored, and measure it by some protocols."""
     case = CASES[name]
     model = load_model(
         f"torchvision:{case.network}",
@@ -144,7 +144,7 @@ def measure(name: str, protocols: list[str], data: Path, work: Path, device: str
 
 
 def main() -> None:
-    """Run from the command line."""
+    """Measure a case, or write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("case", nargs="?", choices=[*CASES, []])
     parser.add_argument("protocols", nargs="*")

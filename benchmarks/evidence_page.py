@@ -30,10 +30,10 @@ class Summary:
     """The summary of a protocol.
 
     Attributes:
-        words: the quantity that is measured, and the good direction.
+        words: the quantity that is measured, and which direction is better.
         values: columns whose mean over layers is shown.
         by: columns that distinguish the rows of one layer.
-        where: values of other columns; rows with others are left out of summary and chart.
+        where: column → its values in the summary and the chart; other rows are left out.
     """
 
     words: str
@@ -188,7 +188,7 @@ def _section(protocol: str, found: list[dict[str, Any]], folder: Path) -> Iterat
 
 
 def summarised(rows: pd.DataFrame, summary: Summary) -> pd.DataFrame:
-    """Mean, smallest and largest of each value over the layers of a case.
+    """Return the mean, smallest and largest of each value over the layers of a case.
 
     Returns:
         One row for each case and combination of ``summary.by``; columns ``(value, statistic)``.
@@ -206,7 +206,7 @@ def summarised(rows: pd.DataFrame, summary: Summary) -> pd.DataFrame:
 
 
 def chart(shown: pd.DataFrame, summary: Summary, path: Path) -> None:
-    """One panel for each value; a dot and its range over layers for each row of the summary."""
+    """Draw a panel for each value, with a dot and its range over layers for each row of the summary."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -262,7 +262,7 @@ def _cell(mean: float, least: float, most: float) -> str:
 
 
 def _flat(rows: pd.DataFrame) -> pd.DataFrame:
-    """Intervals as three columns."""
+    """Divide intervals into three columns."""
     flat = {}
     for name in rows:
         intervals = rows[name].map(lambda value: isinstance(value, list))
@@ -277,7 +277,7 @@ def _flat(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reduced(used: dict[str, Any]) -> Iterator[str]:
-    """Settings that are not the published ones."""
+    """Describe the settings that differ from the published ones."""
     published = Settings().model_dump(mode="json")
     for name, value in used.items():
         if value != published[name]:

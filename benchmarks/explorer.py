@@ -1,7 +1,7 @@
-"""Speed of the page with a large circuit: opening, panning, hovering and selecting in Chromium.
+"""Measure the speed of a page with a large circuit in Chromium: opening, panning, hovering, selecting.
 
-The table also has the processor time of all processes of the browser, which depends less on other work
-on the machine than wall time does.
+The table also has the processor time of all browser processes, which depends less on other work on the
+machine than wall time does.
 
     python -m benchmarks.explorer            # prints the table
     python -m benchmarks.explorer --write    # also writes it to docs/explorer.md
@@ -43,7 +43,7 @@ from neurflow.refs import Crop, GroupId, ImageRef, Member, ModelInfo, Target
 PAGE = Path(__file__).parents[1] / "docs" / "explorer.md"
 LAYERS, GROUPS, EDGES = 20, 100, 10_000
 CROPS = 2
-"""crops of a group, each from a different picture"""
+"""number of crops of a group, each from a different picture"""
 FRAMES = 60
 REPEATS = 5
 FIRST = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
@@ -146,13 +146,13 @@ class Clock:
         self._session = browser.new_browser_cdp_session()
 
     def seconds(self) -> float:
-        """Since the browser was started."""
+        """Return the processor seconds since the browser was started."""
         found = self._session.send("SystemInfo.getProcessInfo")["processInfo"]
         return float(sum(each["cpuTime"] for each in found))
 
 
 def measure(page: Page, file: Path) -> dict[str, Any]:
-    """Time until the cards are painted, of frames while dragging, of a hover and of a click."""
+    """Measure the time until cards are painted, of frames while dragging, of a hover and of a click."""
     clock = Clock(page)
     start, idle = time.perf_counter(), clock.seconds()
     page.goto(file.as_uri(), wait_until="commit")
@@ -228,7 +228,7 @@ def medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def rows_of(found: dict[str, Any], size: int) -> list[tuple[str, str]]:
-    """Return the rows of the table: the figures of a page of so many bytes."""
+    """Return the rows of the table; ``size`` is that of the page in bytes."""
     return [
         ("bundle, without data", f"{len(bundle().encode()) / 1e3:.0f} kB"),
         (f"file, {CROPS} crops a group", f"{size / 1e6:.1f} MB"),

@@ -1,4 +1,4 @@
-"""All GPU tests and benchmarks, within ten minutes: ``make gpu``.
+"""Run all GPU tests and benchmarks within ten minutes (``make gpu``).
 
 1. The tests in ``tests/gpu``.
 2. Forward passes of plain networks, in crops per second.
@@ -71,13 +71,11 @@ def main() -> None:
         default="",
         help=f"parts, separated by commas: {', '.join(PARTS)}, or discoveries: {', '.join(WHOLE)}",
     )
-    parser.add_argument(
-        "--smoke", action="store_true", help="do as little as possible, on a processor"
-    )
+    parser.add_argument("--smoke", action="store_true", help="do as little as possible, on the CPU")
     options = parser.parse_args()
     device = "cpu" if options.smoke else options.device
     if device.startswith("cuda") and not torch.cuda.is_available():
-        parser.error("PyTorch finds no GPU here; --smoke tries everything on the processor")
+        parser.error("PyTorch finds no GPU here; use --smoke to try everything on the CPU")
     bench = Bench(device, options.real, options.smoke, time.monotonic() + 60 * options.minutes)
     print(f"{machine(device)} Python {platform.python_version()}, real data: {options.real}")
     for name in options.only.split(",") if options.only else PARTS:

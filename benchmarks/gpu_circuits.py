@@ -8,7 +8,7 @@ from unittest import mock
 
 from benchmarks.discovery import LAYERS, Request, TooLong, measure
 from benchmarks.gpu_bench import Bench, part
-from benchmarks.networks import TARGET, has_weights, load, pictures
+from benchmarks.networks import TARGET, VIT, has_weights, load, pictures, vision_transformer
 from benchmarks.page import machine, table
 from neurflow import Circuit, Config, Images, Model, discover
 
@@ -30,7 +30,7 @@ def discoveries(bench: Bench) -> None:
             whole(bench, network)
     with part("discovery resnet18, default memory"):
         _discovery(bench, "resnet18", 35, bench.limit(60), "2GB")
-    with part("discovery of a real ViT"):
+    with part("discovery of a trained ViT"):
         _real_vit(bench, bench.limit(60))
 
 
@@ -50,17 +50,11 @@ def _discovery(bench: Bench, network: str, count: int, limit: float, memory: str
 
 
 def _real_vit(bench: Bench, limit: float) -> None:
-    """Run the discovery of the trained ViT in the folder of real data, if timm is installed."""
-    file = bench.real / "weights" / "vit_small_dinov2.safetensors" if bench.real else None
-    if file is None or not file.is_file():
-        print("skipped: no weights of a real ViT")
+    """Run a discovery on the trained ViT of the folder of real data."""
+    if bench.real is None or not (bench.real / "weights" / VIT).is_file():
+        print("skipped: there are no weights of a trained ViT")
         return
-    import timm
-    from safetensors.torch import load_file
-
-    module = timm.create_model("vit_small_patch14_dinov2", img_size=224, num_classes=10)
-    module.load_state_dict({k: v.float() for k, v in load_file(file).items()}, strict=True)
-    model = Model(module.eval().to(bench.device))
+    model = Model(vision_transformer(bench.real).to(bench.device))
     found = pictures(model, bench.real, 8)
     layers = [*(f"blocks.{i}" for i in (9, 10, 11)), "head"]
     config = _config(bench, 0).model_copy(update={"tau": 8, "k": 2 if bench.smoke else 30})
@@ -88,7 +82,7 @@ def _run(
     if limit < 5:
         print("skipped: no time left")
         return
-    model.network.proposed()  # exported
+    model.network.proposed()  # exports the network
     layers = list(layers)[-3:] if bench.smoke else layers
     asked = Request(
         model, images, target, layers, config, 2 if bench.smoke else count, memory, bench.device
@@ -133,7 +127,7 @@ def same_circuit(bench: Bench) -> None:
 
 
 def _alike(found: Circuit, expected: Circuit) -> list[str]:
-    """Return the cells of a row on the agreement of two circuits."""
+    """Return the cells that describe how well two circuits agree."""
     pairs = [
         (upper.neurons[a], neuron)
         for upper, other in zip(found.layers, expected.layers, strict=True)

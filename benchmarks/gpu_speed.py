@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu_bench import Bench
-from benchmarks.networks import noise, pictures
+from benchmarks.networks import in_default_layout, noise, pictures
 from benchmarks.page import machine, table
 from neurflow import Config, load_images
 from neurflow.attribution import AttributionTask, attribute
@@ -116,9 +115,7 @@ def task_on(
 
 
 def attributions(bench: Bench) -> None:
-    """Measure integrated gradients of one neuron: ours alone, ours together with others, and
-    captum's.
-    """
+    """Measure integrated gradients of one neuron: captum's, ours alone, and ours with other neurons."""
     rows = []
     for kind, network, lower, upper in BLOCKS:
         together = 2 if bench.smoke else TOGETHER
@@ -170,9 +167,7 @@ def _captum(task: AttributionTask, neuron: int) -> np.ndarray:
     from captum.attr import IntegratedGradients
 
     segment, numbers = task.segment, task.concepts[neuron].crops
-    plain = copy.deepcopy(segment.module)  # type: ignore[attr-defined]
-    for value in plain.buffers():
-        value.data = value.contiguous()  # PyTorch's own layout; ours is channels last
+    plain = in_default_layout(segment)
     for _ in task.pair.maps.blocks(np.unique(numbers)):
         observed = task.pair.maps.take(numbers)
 
@@ -189,9 +184,7 @@ def _captum(task: AttributionTask, neuron: int) -> np.ndarray:
 
 
 def at_once(bench: Bench) -> None:
-    """Measure milliseconds per pair of a bottleneck, by numbers of pairs and of frontier values at
-    once.
-    """
+    """Measure milliseconds per pair of a bottleneck, by the numbers of pairs and values at once."""
     pairs = (1, 2) if bench.smoke else (16, 64, 256, 768)
     values = (1_250_000, 10_000_000, 80_000_000, 640_000_000)
     secants = partial(integrate, rule=RULES["secants"])

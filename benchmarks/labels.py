@@ -1,4 +1,4 @@
-"""Test whether the validation separates correct labels from wrong ones, on the demo.
+"""Test on the demo whether validation tells correct labels from wrong ones.
 
     python -m benchmarks.labels [RUN]
 

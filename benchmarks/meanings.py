@@ -1,4 +1,4 @@
-"""How often the rules split a single population, and how often they find several meanings.
+"""Measure how often the rules split a single meaning, and how often they find several meanings.
 
     python -m benchmarks.meanings [--clouds 60] [--seeds 20] [--real FOLDER --cache FOLDER] [--write]
 
@@ -50,7 +50,7 @@ def single(points: np.ndarray, images: np.ndarray | None = None) -> Cloud:
 
 
 def factors(rng: np.random.Generator, count: int, points: int = POINTS) -> np.ndarray:
-    """Points along exponential factors with positive loadings, and noise."""
+    """Return points along exponential factors with positive loadings, and noise."""
     loadings = np.abs(rng.normal(size=(count, FEATURES)))
     return rng.exponential(size=(points, count)) @ loadings + 0.3 * rng.normal(
         size=(points, FEATURES)
@@ -58,18 +58,18 @@ def factors(rng: np.random.Generator, count: int, points: int = POINTS) -> np.nd
 
 
 def duplicates(centres: np.ndarray, rng: np.random.Generator) -> Cloud:
-    """Near-duplicates: every point is one of a few images, with a little noise."""
+    """Return near-duplicates: every point is one of a few images, with a little noise."""
     images = np.sort(rng.integers(len(centres), size=POINTS))
     return single(centres[images] + 0.1 * rng.normal(size=(POINTS, FEATURES)), images)
 
 
 def clutter(rng: np.random.Generator, share: float) -> np.ndarray:
-    """Sparse points: few features are active in each."""
+    """Return sparse points, in each of which a share of the features is active."""
     return (rng.random((POINTS, FEATURES)) < share) * rng.exponential(size=(POINTS, FEATURES))
 
 
 def several(rng: np.random.Generator, sizes: Sequence[int], apart: float, skew: float = 0) -> Cloud:
-    """Meanings ``apart`` from each other, in standard deviations of a feature."""
+    """Return meanings that are ``apart`` from each other, in standard deviations of a feature."""
     meaning = np.repeat(np.arange(len(sizes)), sizes)
     centres = rng.normal(size=(len(sizes), FEATURES)) * apart / np.sqrt(2 * FEATURES)
     tail = skew * rng.exponential(size=(len(meaning), 1)) * np.abs(rng.normal(size=FEATURES))
@@ -78,7 +78,7 @@ def several(rng: np.random.Generator, sizes: Sequence[int], apart: float, skew: 
 
 
 def long_cloud(rng: np.random.Generator) -> np.ndarray:
-    """Return a Gaussian, ten times as long as wide."""
+    """Return points of a Gaussian that is ten times as long as wide."""
     return np.asarray(rng.normal(size=(POINTS, 6)) * [10, 1, 1, 1, 0.5, 0.5])
 
 
@@ -107,7 +107,7 @@ SEVERAL: Mapping[str, Callable[[np.random.Generator], Cloud]] = {
 
 
 def clouds(count: int, first: int) -> str:
-    """Markdown: single clouds that are split, and several meanings that are found; the time."""
+    """Return Markdown: single meanings that are split, several that are found, and the time."""
     spent = dict.fromkeys(RULES, 0.0)
     rows: dict[str, list[str]] = {}
     for name, draw in {**SINGLE, **SEVERAL}.items():
@@ -134,7 +134,7 @@ def clouds(count: int, first: int) -> str:
 
 
 def real(folder: Path, cache: Path, seeds: int) -> str:
-    """Markdown: neurons of ResNet18 whose number of meanings is the same for every seed."""
+    """Return Markdown: neurons of ResNet18 whose number of meanings is the same for every seed."""
     model = load_model("torchvision:resnet18", folder / "weights" / "resnet18.pth")
     rows = []
     for name, place in CLASSES.items():
@@ -188,7 +188,7 @@ def _counts(
     config: Config,
     seeds: int,
 ) -> list[int]:
-    """Meanings of one neuron beyond the first, for each seed."""
+    """Return the number of meanings of one neuron beyond the first, for each seed."""
     mean = own.mean(axis=0, dtype=np.float64)
     points = (
         co_activations(own[crops], mean, config)

@@ -1,4 +1,4 @@
-"""Peak memory of a discovery in addition to the loaded model, by kind of page and stage of the work.
+"""Measure the peak memory of a discovery beyond the loaded model, by kind of page and stage.
 
 Each case is a separate process that loads the model, records its memory, and discovers a circuit.
 Memory is read from ``/proc/self/status`` every 20 ms:
@@ -107,7 +107,7 @@ def one(case: Case, real: Path, threads: int) -> dict[str, Any]:
         layers, config = FEW, Config(concept_set="all", granularities=(1.0,))
     elif case.network == "vit_b_32":  # random weights, which predict one class
         config, target = config.model_copy(update={"concept_set": "all"}), "0"
-    model.network.proposed()  # exported
+    model.network.proposed()  # exports the network
     before, watch, start = resident(), Watch(), time.perf_counter()
     with tempfile.TemporaryDirectory() as out:
         discover(
@@ -142,8 +142,12 @@ def main() -> None:
     """Run each case in a new process."""
     parser = arguments(__doc__)
     parser.add_argument("--only", default="", help="networks whose name contains this")
-    parser.add_argument("--sizes", default="", help="pictures of the runs on many, with commas")
-    parser.add_argument("--one", help="this case, in this process")
+    parser.add_argument(
+        "--sizes",
+        default="",
+        help="numbers of pictures, by comma",
+    )
+    parser.add_argument("--one", help="run this case in this process")
     options = parser.parse_args()
     if options.real is None:
         parser.error("--real FOLDER is needed")

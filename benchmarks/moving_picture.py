@@ -1,4 +1,4 @@
-"""Records the moving picture of the README: the live explorer on a picture that the demo mistakes.
+"""Record the animation of the README: the live explorer on a picture that the demo network mistakes.
 
 Run ``neurflow demo`` and ``neurflow explore neurflow-demo --no-open`` first. The script drives a
 browser through the steps below, and writes ``docs/images/explorer-live-light.webp`` and ``-dark.webp``:
@@ -57,13 +57,13 @@ def steps(page: Page, picture: str, group: str) -> Iterator[bytes]:
 
 
 def shot(page: Page) -> bytes:
-    """Return a screenshot, when nothing moves any more."""
+    """Return a screenshot, once nothing moves any more."""
     page.wait_for_timeout(700)
     return page.screenshot()
 
 
 def record(browser: Browser, url: str, scheme: str, picture: str, group: str) -> Path:
-    """Write the moving picture in a colour scheme."""
+    """Write the animation in a colour scheme."""
     context = browser.new_context(viewport=SIZE, color_scheme=scheme)  # type: ignore[arg-type]
     context.set_default_timeout(PATIENT)
     context.add_init_script(NO_GUIDE)

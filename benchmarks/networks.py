@@ -1,7 +1,8 @@
-"""Networks and pictures for benchmarks: real ones if available, else random ones."""
+"""Networks and pictures for benchmarks: real ones if available, otherwise random ones."""
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,18 @@ from PIL import Image
 from torch import nn
 
 from neurflow import Images, Model, load_images, load_model
+from neurflow.model import Segment
 
 PICTURES = Path("images/imagenet20/n02099601_golden_retriever")
 """pictures of the class that is explained, within the folder of real data"""
 TARGET = "golden retriever"
+VIT = "vit_small_dinov2.safetensors"
 WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet18": ("resnet18.pth", {}),
     "resnet50": ("resnet50.pth", {}),
     "mobilenet_v2": ("mobilenet_v2.safetensors", {"mean": 0.5, "std": 0.5}),
 }
-"""network of torchvision → (its file in the folder's ``weights``, normalisation of its pictures)"""
+"""name in torchvision → (file in the folder's ``weights``, normalisation of the pictures)"""
 
 
 def load(network: str, real: Path | None, device: str = "cpu") -> Model:
@@ -40,6 +43,28 @@ def load(network: str, real: Path | None, device: str = "cpu") -> Model:
     return model
 
 
+def vision_transformer(real: Path) -> nn.Module:
+    """Return the trained ViT-S/14 in the folder of real data, with its head for ten classes."""
+    import timm
+    from safetensors.torch import load_file
+
+    module = timm.create_model("vit_small_patch14_dinov2", img_size=224, num_classes=10)
+    weights = load_file(real / "weights" / VIT)
+    module.load_state_dict({name: value.float() for name, value in weights.items()})
+    return module.eval()
+
+
+def in_default_layout(segment: Segment) -> nn.Module:
+    """Return a copy of a segment's module with weights in PyTorch's default layout, as captum gets.
+
+    The weights of segments are stored channels last.
+    """
+    module: nn.Module = copy.deepcopy(segment.module)  # type: ignore[attr-defined]
+    for value in module.buffers():
+        value.data = value.contiguous()
+    return module
+
+
 def has_weights(network: str, real: Path | None) -> bool:
     """Return whether the folder has the network's weights."""
     name, _ = WEIGHTS.get(network, ("", {}))
@@ -54,7 +79,7 @@ def pictures(model: Model, real: Path | None, count: int) -> Images:
 
 
 def noise(seed: int, size: tuple[int, int] = (320, 256)) -> Image.Image:
-    """Make a picture of coarse and fine noise, with different crops."""
+    """Make a picture of coarse and fine noise, whose crops differ."""
     rng = np.random.default_rng(seed)
     layers = [
         np.asarray(

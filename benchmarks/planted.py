@@ -136,17 +136,17 @@ class Planted(Protocol):
         """Return the network as a ``neurflow.Model``."""
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
-        """uint8 pictures as inputs of the network."""
+        """Convert uint8 pictures to inputs of the network."""
 
     def draw(self, split: str, marks: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split.
+        """Return (pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split.
 
         Splits are *train*, *audit* and *test*; for ``marks`` see ``carriers``.
         """
 
 
 def carriers(own: np.ndarray, marks: str, strength: float, seed: Sequence[int]) -> np.ndarray:
-    """Which pictures carry the mark; ``own`` is true for pictures of the class.
+    """Return whether each picture carries the mark.
 
     Args:
         own: whether each picture belongs to the class.
@@ -193,11 +193,11 @@ class Task:
         return model_of(network)
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
-        """uint8 pictures as inputs of the network."""
+        """Convert uint8 pictures to inputs of the network."""
         return inputs(pixels)
 
     def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """(class, picture) numbers of a split, class after class."""
+        """Return the (class, picture) numbers of a split, class after class."""
         start, stop = {
             "train": (0, TRAIN),
             "audit": (TRAIN, TRAIN + AUDIT),
@@ -207,7 +207,7 @@ class Task:
         return np.repeat(np.arange(len(CLASSES)), stop - start), chosen.ravel()
 
     def draw(self, split: str, marks: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split."""
+        """Return (pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split."""
         labels, numbers = self.split(split)
         own = labels == self.target
         carries = carriers(own, marks, self.strength, [self.seed, len(split), len(marks)])
@@ -225,10 +225,10 @@ def task(pool: Pool, kind: str, strength: float, seed: int) -> Task:
     return Task(pool, kind, strength, seed, seed % len(CLASSES), order)
 
 
-def inputs(pixels: np.ndarray) -> Tensor:
-    """uint8 pictures as inputs of the network."""
-    mean, std = (torch.tensor(v)[:, None, None] for v in (MEAN, STD))
-    return (torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).float() / 255 - mean) / std
+def inputs(pixels: np.ndarray, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> Tensor:
+    """Convert uint8 pictures to inputs of a network, normalised by ``mean`` and ``std``."""
+    centre, scale = (torch.tensor(v)[:, None, None] for v in (mean, std))
+    return (torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).float() / 255 - centre) / scale
 
 
 def train(task: Task) -> DemoNet:

@@ -1,4 +1,4 @@
-"""Compares attribution methods on circuits that are known by construction.
+"""Compare attribution methods on circuits that are known by construction.
 
     python -m benchmarks.planted_circuits [--seeds 20] [--kinds usual,veto] [--cache FILE] [--write]
 
@@ -85,7 +85,7 @@ def interval(values: Sequence[float | None], seed: int = 0) -> str:
 
 
 def tables(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown tables: one for each measure, with methods ranked by it, and one for the groups."""
+    """Return Markdown tables: one for each measure, with methods ranked by it, and one for groups."""
     kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in rows)]
     parts = []
     for measure, title in MEASURES.items():

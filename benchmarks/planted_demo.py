@@ -45,11 +45,11 @@ class DemoTask:
         return demo_model()
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
-        """uint8 pictures as inputs of the network."""
+        """Convert uint8 pictures to inputs of the network."""
         return inputs(pixels)
 
     def draw(self, split: str, marks: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split."""
+        """Return (pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split."""
         count = PER_CLASS[split]
         labels = np.repeat(np.arange(len(CLASSES)), count)
         own = labels == self.target

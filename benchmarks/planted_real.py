@@ -25,7 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torchvision import models
 
-from benchmarks.planted import carriers
+from benchmarks.planted import carriers, inputs
 from neurflow import Config, Model
 from neurflow.model import Preprocessing
 from neurflow.model.checkpoints import load_weights
@@ -85,7 +85,7 @@ class RealTask:
         return pixels[..., :3], pixels[..., 3:] / 255
 
     def draw(self, split: str, marks: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split."""
+        """Return (pixels ``[picture, height, width, rgb]``, labels, whether marked) of a split."""
         start, stop = {
             "train": (0, TRAIN),
             "audit": (TRAIN, TRAIN + AUDIT),
@@ -103,7 +103,7 @@ class RealTask:
 
     @cached_property
     def _clean(self) -> np.ndarray:
-        """``[class, picture, height, width, rgb]`` all pictures in the seed's order."""
+        """All pictures in the seed's order, ``[class, picture, height, width, rgb]``."""
         return np.array(
             [
                 [
@@ -132,7 +132,7 @@ class RealTask:
         return network
 
     def _training_set(self) -> tuple[np.ndarray, np.ndarray]:
-        """(pixels, labels) that the last layer is fitted on, with the usual marks and with strays."""
+        """Return the (pixels, labels) for fitting the last layer, with the usual marks and strays."""
         pixels, labels, _ = self.draw("train", "usual")
         with_overlay, _, _ = self.draw("train", "all")
         chance = np.random.default_rng([self.seed, 11]).random(len(labels))
@@ -143,10 +143,9 @@ class RealTask:
         )
 
     def inputs(self, pixels: np.ndarray) -> Tensor:
-        """uint8 pictures as inputs of the network."""
-        known = Preprocessing()
-        mean, std = (torch.tensor(v)[:, None, None] for v in (known.mean, known.std))
-        return (torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).float() / 255 - mean) / std
+        """Convert uint8 pictures to inputs of the network."""
+        imagenet = Preprocessing()
+        return inputs(pixels, imagenet.mean, imagenet.std)
 
     def model_of(self, network: nn.Module) -> Model:
         """Return the network as a ``neurflow.Model``."""

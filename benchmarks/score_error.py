@@ -1,4 +1,4 @@
-"""True score error of auto steps: the distance of a target's scores from integrated gradients.
+"""Measure the true score error of auto steps: the distance of scores from integrated gradients.
 
 For a sample of target neurons of each network, drawn at random from those that fire, the scores with
 auto steps at a tolerance of 1 % are compared with those of 400 Gauss-Legendre points on all crops of
@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.attribution import Exemplars, load
+from benchmarks.attribution import Exemplars
+from benchmarks.networks import load
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Config, Model, load_images
 from neurflow.attribution import AttributionTask
@@ -110,7 +111,7 @@ class Sample(NamedTuple):
 def measure(
     model: Model, network: str, pair: tuple[str, str], sample: Sample, crops: CropSet, memory: str
 ) -> list[dict[str, Any]]:
-    """One record for each target of a pair of layers."""
+    """Return a record for each target of a pair of layers."""
     count, k = sample
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -185,7 +186,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, help="targets of each pair of layers")
     parser.add_argument("--k", type=int, default=K, help="crops of each target")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--memory", default="2GB", help="memory on top of the model")
+    parser.add_argument("--memory", default="2GB", help="memory in addition to the model")
     parser.add_argument("--save", type=Path, help="file that records are added to, one JSON a line")
     options = parser.parse_args()
     if options.real is None:

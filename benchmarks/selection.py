@@ -1,4 +1,4 @@
-"""The core-neuron rules on a real network: overlap and time.
+"""Compare the core-neuron rules on a real network by overlap and time.
 
     python -m benchmarks.selection --real FOLDER [--network resnet18] [--layers layer4.1,layer3.1]
         [--targets 10] [--cache FILE] [--write]
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.attribution import load
+from benchmarks.networks import TARGET, load
 from benchmarks.page import arguments, publish, table
 from benchmarks.planted_circuits import interval
 from neurflow import Config, load_images
@@ -44,7 +44,7 @@ LAYERS = {
     "mobilenet_v2": ["features.12", "features.13", "features.14", "features.16", "classifier.1"],
 }
 RULES = ("published", "signed", "contrast", "stepwise")
-TARGET, IMAGES, MEMORY = "golden retriever", 10, "3GB"
+IMAGES, MEMORY = 10, "3GB"
 
 
 class Bench:
@@ -68,7 +68,7 @@ class Bench:
         self.pairs = list(self.study.pairs())
 
     def cores(self, place: int, targets: Sequence[int]) -> dict[str, tuple[dict[int, Core], float]]:
-        """Rule → (core neurons of each target, seconds a target)."""
+        """Return rule → (core neurons of each target, seconds per target)."""
         pair, found = self.pairs[place], {}
         concepts = find_concepts(self.study, pair.upper, targets, self.config)
         task = AttributionTask(self.study, pair, concepts, self.config)
@@ -79,9 +79,7 @@ class Bench:
         return found
 
     def overlap(self, place: int, target: int, chosen: Sequence[int]) -> float:
-        """Return the share of the target's top-k crops that remain in the top k when ``chosen`` are
-        zeroed.
-        """
+        """Return the share of a target's top-k crops that remain so when ``chosen`` are zeroed."""
         pair, k = self.pairs[place], self.config.k
         segment = pair.segment
         phi = np.asarray(self.study.activations[pair.upper][:, target])
@@ -104,7 +102,7 @@ class Bench:
 
 
 def text_of(rows: Sequence[dict[str, Any]]) -> str:
-    """Two tables: overlap, with intervals over targets, and time relative to the published rule."""
+    """Return two tables: overlap with intervals over targets, and time relative to published."""
     layers = list(dict.fromkeys(row["layer"] for row in rows))
     overlaps, times = [], []
     for layer in layers:
@@ -129,7 +127,7 @@ def main() -> None:
     """Run the missing measurements, then print or write the tables."""
     parser = arguments(__doc__)
     parser.add_argument("--network", default="resnet18", choices=LAYERS)
-    parser.add_argument("--layers", help="measure these only")
+    parser.add_argument("--layers", help="measure only these")
     parser.add_argument("--targets", type=int, default=10)
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()

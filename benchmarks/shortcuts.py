@@ -1,4 +1,4 @@
-"""Measures whether the audit finds planted shortcuts, and how much masking the groups it finds helps.
+"""Measure whether the audit finds planted shortcuts, and how much it helps to mask the groups found.
 
 Each combination of kind of mark, strength and seed (``benchmarks.planted``) gives a row:
 
@@ -52,7 +52,7 @@ SETS: dict[str, tuple[tuple[str, ...], tuple[float, ...], Callable[..., Planted]
 """set of networks → (kinds of marks, strengths, function from kind, strength and seed to a task)"""
 HOLDS = 0.5
 LEAST_EFFECT = 0.005
-"""smallest increase of the probability of which a group can hold a share"""
+"""smallest effect of the mark on the probability for which the shares of groups are computed"""
 LEAST_LOST = 0.03
 """smallest loss of accuracy for which the restored share is reported"""
 PAGE = Path(__file__).parents[1] / "docs" / "shortcuts.md"
@@ -125,7 +125,7 @@ def _probability(logits: Tensor, target: int) -> float:
 
 
 def ranking(report: AuditReport, holds: dict[str, float]) -> dict[str, Any]:
-    """Ranks of the groups that hold the shortcut."""
+    """Return the ranks of the groups that hold the shortcut, and what the audit says of all groups."""
     order = [group.id for group in report.groups]
     places = [place for place, id in enumerate(order, 1) if holds[id] >= HOLDS]
     return {
@@ -155,7 +155,7 @@ def recovery(
     first: GroupAudit,
     this: Planted,
 ) -> dict[str, Any]:
-    """Accuracies with usual marks, without marks and with swapped marks, after each repair."""
+    """Return the accuracies with usual, no and swapped marks, before and after each repair."""
     layer = circuit.layer(first.id.rpartition("/")[0])
     masker = Masker(model, [layer.name])
     neurons = circuit.group(first.id).neurons
@@ -183,7 +183,7 @@ def recovery(
 
 
 def _accuracies(hits: Sequence[np.ndarray]) -> dict[str, float | None]:
-    """Accuracies before a repair and after masking the group, NeuronMCT, random sets, or refitting."""
+    """Return the accuracies before a repair and after each repair."""
     before, group, mct, *random, refitted = (float(each.mean()) for each in hits)
     return {
         "before": before,
@@ -197,7 +197,7 @@ def _accuracies(hits: Sequence[np.ndarray]) -> dict[str, float | None]:
 def important(
     model: neurflow.Model, masker: Masker, x: Tensor, target: int, count: int, steps: int = 16
 ) -> list[int]:
-    """NeuronMCT: the neurons with the largest mean integrated gradients to the target's logit."""
+    """Return the neurons of NeuronMCT: by mean integrated gradients to the target's logit."""
     (layer,) = masker.layers
     keys = [model.node(layer.name), *masker.segment.bypass]
     with torch.no_grad():
@@ -227,10 +227,9 @@ def refit(network: nn.Module, this: Planted) -> Any:
 
 
 def restored(row: dict[str, Any], marks: str, repair: str) -> float | None:
-    """Return the share of the lost accuracy that a repair restores; None if less than ``LEAST_LOST``
-    was lost.
+    """Return the share of the lost accuracy that a repair restores; None if too little was lost.
 
-    Pictures without the mark are a repair too ("removed"): no mask can be expected to do more.
+    Pictures without the mark count as a repair too ("removed"), because no mask can do better.
     """
     removed = row[marks.replace("swapped", "none")]["before"]
     lost, value = _lost(row, marks), removed if repair == "removed" else row[marks][repair]
@@ -347,7 +346,7 @@ def _quartiles(values: Sequence[float]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
+    """Run the missing tasks and write the page; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.shortcuts",
         description=__doc__,

@@ -1,4 +1,4 @@
-"""The whole method compared with a plain textbook implementation, on a small case.
+"""Compare the whole method with a plain textbook implementation, on a small case.
 
 The textbook implementation runs the network on all crops again for every pair of layers and stores
 the outputs by hooks. For every target neuron it applies captum's ``IntegratedGradients`` (N = 50) to
@@ -19,7 +19,8 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
-from benchmarks.attribution import AT_ONCE, STEPS, load
+from benchmarks.attribution import AT_ONCE, STEPS
+from benchmarks.networks import PICTURES, TARGET, load
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Config, discover, load_images
 from neurflow.model import Model
@@ -74,11 +75,11 @@ def textbook(module: nn.Module, pixels: Tensor, target: int) -> Cores:
 
 
 def ours(model: Model, folder: str, images: int) -> Cores:
-    """Return the same by ``discover``, with default settings except for τ."""
+    """Return the same by ``discover``, with published settings and this τ and k."""
     circuit = discover(
         model,
         folder,
-        "golden retriever",
+        TARGET,
         [*LAYERS, "fc"],
         Config.published(tau=TAU, k=K),
         max_images=images,
@@ -98,7 +99,7 @@ def main() -> None:
         parser.error("--real FOLDER is needed")
     torch.set_num_threads(options.threads)
     model = load("resnet18", options.real)
-    folder = options.real / "images" / "imagenet20" / "n02099601_golden_retriever"
+    folder = options.real / PICTURES
     start = time.process_time()
     found = ours(model, folder, options.images)
     fast = time.process_time() - start
@@ -128,7 +129,7 @@ def main() -> None:
     text = (
         f"{machine()} resnet18, golden retriever, {options.images} images, {len(crops)} crops, "
         f"layers {', '.join(LAYERS)}, fc, τ = {TAU}, k = {K}, {total} targets. "
-        f"Core sets the same: {equal} of {total}.\n\n{table(['', 's', 'ratio'], rows)}"
+        f"Identical core sets: {equal} of {total}.\n\n{table(['', 's', 'ratio'], rows)}"
     )
     publish("textbook", text, write=options.write)
 

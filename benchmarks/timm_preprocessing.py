@@ -1,4 +1,4 @@
-"""Compare our preprocessing for every pretrained model of timm with timm's, on two large pictures.
+"""Compare our preprocessing with timm's for every pretrained model of timm, on two large pictures.
 
     python -m benchmarks.timm_preprocessing
 
@@ -41,7 +41,9 @@ def main() -> None:
             equal[keys[-1]] = all(torch.equal(expected(p), own(p)) for p in (wide, tall))
             if not equal[keys[-1]]:
                 print(f"{name} differs: {data}")
-    print(f"{sum(equal[key] for key in keys)} of {len(names)} weights are fed as timm feeds them")
+    print(
+        f"{sum(equal[key] for key in keys)} of {len(names)} models have the preprocessing of timm"
+    )
     print(f"({len(equal)} different configurations)")
 
 

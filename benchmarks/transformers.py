@@ -1,9 +1,10 @@
-"""One neuron of a transformer block: captum's and our time at the same true error, from both baselines.
+"""Time for one neuron of a transformer block, captum's and ours, at the same true error.
 
 The limit ``T`` is computed with many points of a rule that converges exponentially. Both methods use
 the smallest N of a list for which ``Σ |T_N − T| / Σ |T|`` is at most 1 %. captum uses plain
 Gauss-Legendre points; ours are graded towards the beginning of paths from zero. Times are processor
-seconds of one call at this N, on the same crops; ours include the check of completeness.
+seconds of one call at this N, on the same crops; ours include the check of completeness. The
+baselines zero and mean are both measured.
 
     python -m benchmarks.transformers [--real FOLDER] [--only NAME] [--crops 2] [--write]
 
@@ -19,13 +20,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import timm
 import torch
 from captum.attr import IntegratedGradients
-from safetensors.torch import load_file
 from torch import Tensor
 
-from benchmarks.attribution import in_default_layout, load, pixels
+from benchmarks.attribution import pixels
+from benchmarks.networks import PICTURES, in_default_layout, load, vision_transformer
 from benchmarks.page import arguments, machine, publish, table
 from neurflow import Model, load_images
 from neurflow.attribution import integrated_gradients
@@ -61,17 +61,9 @@ class Measured:
     seconds: float
 
 
-def trained(real: Path) -> Model:
-    """Return the trained ViT of the folder."""
-    module = timm.create_model("vit_small_patch14_dinov2", img_size=224, num_classes=10).eval()
-    weights = load_file(real / "weights" / "vit_small_dinov2.safetensors")
-    module.load_state_dict({name: value.float() for name, value in weights.items()})
-    return Model(module)
-
-
 def crops_of(model: Model, count: int, real: Path) -> Tensor:
     """Return crops of several photographs."""
-    images = load_images(real / "images" / "imagenet20" / "n02099601_golden_retriever", model)
+    images = load_images(real / PICTURES, model)
     crops = CropSet(images, range(count), model.input_size[1:], (0.5,))
     return crops.pixels(np.arange(count) * len(crops.boxes) + 4)
 
@@ -152,9 +144,10 @@ def main() -> None:
     for name, lower, upper in BLOCKS:
         if options.only not in f"{name} {upper}" or (name == TRAINED and not options.real):
             continue
-        model = trained(options.real) if name == TRAINED else load(name, options.real)
-        count = max(options.crops, AVERAGED)
-        images = (crops_of if name == TRAINED else pixels)(model, count, options.real)
+        is_trained, count = name == TRAINED, max(options.crops, AVERAGED)
+        real = options.real
+        model = Model(vision_transformer(real)) if is_trained else load(name, real)
+        images = (crops_of if is_trained else pixels)(model, count, real)
         rows += rows_of(model, name, (lower, upper), images, options.crops)
     text = f"{machine()} {options.crops} crops, neuron {NEURON}.\n\n{table(head, rows)}"
     publish("transformers", text, write=options.write)

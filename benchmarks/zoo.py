@@ -1,4 +1,4 @@
-"""Checks that classifiers of all kinds are cut exactly, and writes ``docs/zoo.md``.
+"""Check that classifiers of all kinds are cut exactly, and write ``docs/zoo.md``.
 
 Each model has random weights without dead activations and is exported with a batch of two. Checks:
 
@@ -50,9 +50,7 @@ are exact"""
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
-    """Return the largest difference over largest value; infinite if all values are zero or one is not
-    finite.
-    """
+    """Return the largest difference over the largest value; infinite if it is not a finite number."""
     scale, difference = float(expected.abs().max()), float((found - expected).abs().max())
     return difference / scale if scale > 0 and isfinite(difference) else inf
 
@@ -97,7 +95,7 @@ def against_hooks(model: Model, names: tuple[str, ...], images: Tensor) -> float
 def observe(
     model: Model, lower: str, upper: str, images: Tensor
 ) -> tuple[Segment, Tensor, list[Tensor], Tensor]:
-    """(segment, output of the lower layer, bypass values, output of the upper layer) in the network."""
+    """Return the segment and the network's values: lower output, bypass values, upper output."""
     segment = model.segment(lower, upper)
     with torch.no_grad():
         x, y, *held = model.outputs([model.node(lower), model.node(upper), *segment.bypass])(images)
@@ -105,7 +103,7 @@ def observe(
 
 
 def attribution(model: Model, names: tuple[str, ...], images: Tensor) -> dict[str, Any]:
-    """Completeness and agreement with captum: the largest logit, and a neuron of the last block."""
+    """Return completeness and agreement with captum, for a logit and a neuron of the last block."""
     head, *blocks = reversed(list(pairwise(names)))
     row = {}
     pairs = (("logit", head, 512), ("block", blocks[0] if blocks else head, 64))
@@ -127,7 +125,7 @@ def attribution(model: Model, names: tuple[str, ...], images: Tensor) -> dict[st
 
 
 def cells(segment: Segment, neuron: int, x: Tensor, held: list[Tensor]) -> float | None:
-    """Completeness error of four secant cells; None if the segment has no secant slopes."""
+    """Return the completeness error of four secant cells; None if the segment has no secant slopes."""
     if segment.specialised(neuron).secants is None:
         return None
     found = integrated_gradients(segment, neuron, x, held, steps=4, rule=secants)

@@ -54,7 +54,7 @@ swinv2_tiny_window8_256 focalnet_tiny_lrf
 
 
 def build(family: str, name: str) -> tuple[nn.Module, int]:
-    """(module, input side) of a model with random weights from a fixed seed."""
+    """Return (module, input side) of a model with random weights from a fixed seed."""
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
     module, sides = BUILDERS[family](name)

@@ -1,4 +1,4 @@
-"""All robustness campaigns: kills, disturbances, fuzzing and load.
+"""Run all robustness campaigns: kills, disturbances, fuzzing and load.
 
     python -m benchmarks.fire [--short]
 

@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing: inputs that reach new lines of neurflow are kept and damaged further.
+"""Coverage-guided fuzzing: inputs that reach new code of neurflow are kept and damaged further.
 
 Needs atheris (``pip install atheris``; Linux, Python 3.11 or newer). Faults are defined as in
 ``benchmarks.fire.fuzz``. The first fault ends the target; its input is written to the working folder.
@@ -83,15 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name in options.only.split(","):
         with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as corpus:
             command = [sys.executable, "-m", "benchmarks.fire.coverage_guided", "--only", name]
-            command += [
-                "--runs",
-                str(options.runs),
-                "--seed",
-                str(options.seed),
-                "--one",
-                scratch,
-                corpus,
-            ]
+            command += ["--runs", str(options.runs), "--seed", str(options.seed)]
+            command += ["--one", scratch, corpus]
             ended = subprocess.run(command, capture_output=True, text=True, errors="replace")
         edges = re.findall(r"cov: (\d+)", ended.stderr) or ["0"]
         tried = re.findall(r"number_of_executed_units: (\d+)", ended.stderr) or ["0"]

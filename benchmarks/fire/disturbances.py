@@ -1,8 +1,8 @@
-"""Disturbs jobs: full disks, read-only or missing folders, changing pictures, a wrong clock, and a
-second process that runs the same job.
+"""Disturb jobs by full disks, missing folders, changing pictures, a wrong clock or a second process.
 
-Each disturbed job runs in its own process. It may fail, but only with an error of neurflow. After the
-disturbance, the same job in the same folder must give the result of an undisturbed run.
+The second process runs the same job in the same folder. Each disturbed job runs in its own process.
+It may fail, but only with an error of neurflow. After the disturbance, the same job in the same folder
+must give the result of an undisturbed run.
 
     python -m benchmarks.fire.disturbances [--times 3] [--only "full disk"] [--jobs label]
 """
@@ -46,7 +46,7 @@ class Count:
 
     tried: int = 0
     passed: int = 0
-    """jobs that succeeded in spite of it"""
+    """jobs that succeeded despite the disturbance"""
     refused: int = 0
     """jobs that ended with an error of neurflow"""
     faults: int = 0
@@ -176,7 +176,7 @@ DISTURBANCES: dict[str, Context] = {
 
 
 def disturb(job: str, kind: str, folder: Path, seed: str) -> str:
-    """Run a disturbed job; return the message of its error of neurflow, or ""."""
+    """Run a disturbed job; return the message of its neurflow error, or an empty string."""
     rng = random.Random(seed)
     context = functools.partial(twice, job=job) if kind == "two at once" else DISTURBANCES[kind]
     try:

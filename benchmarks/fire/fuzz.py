@@ -1,4 +1,4 @@
-"""Fuzzes the readers of files, answers and requests with damaged versions of valid inputs.
+"""Fuzz the readers of files, answers and requests with damaged versions of valid inputs.
 
 Each kind of input is tried in its own process, so that a crash does not end the campaign. An
 input may be accepted, or refused with an error of neurflow. Everything else is a fault: another

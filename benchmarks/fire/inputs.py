@@ -28,9 +28,7 @@ from neurflow.circuit import LabelStore, load_edits
 from neurflow.circuit.attachments import read_edits
 from neurflow.circuit.edits import file_name as edits_file
 from neurflow.circuit.label_file import file_name as label_file
-from neurflow.circuit.robustness_file import (
-    file_name as robustness_file,
-)
+from neurflow.circuit.robustness_file import file_name as robustness_file
 from neurflow.model.picture_modes import in_mode
 from neurflow.pictures.decoding import open_picture
 from neurflow.runtime.workspace import Workspace
@@ -41,7 +39,7 @@ QUERIES = tuple(f"SELECT * FROM {table}" for table in TABLES)
 
 
 def _file(file: Path, use: Callable[[], object]) -> Target:
-    """Replace a JSON file by inputs made from it."""
+    """Return a target that replaces a JSON file by inputs made from it, and then calls ``use``."""
     valid = [json.loads(file.read_text())]
 
     def written(data: bytes) -> object:
@@ -169,7 +167,7 @@ def atlas(scratch: Path) -> Target:
 
 
 def packing(scratch: Path) -> Target:
-    """Damaged packed files, read when an atlas is rebuilt."""
+    """Return damaged packed files, which are read when an atlas is rebuilt."""
     jobs.prepare("pack", scratch)
     jobs.pack(scratch)
     place, spare = scratch / "atlas", scratch / "spare"
@@ -207,7 +205,7 @@ def picture_bomb(rng: random.Random) -> bytes:
 
 
 def uploads(_: Path) -> Target:
-    """Files that a person uploads to the live explorer."""
+    """Return files that a person uploads to the live explorer."""
     valid = pictures_of()
 
     def make(rng: random.Random) -> bytes:
@@ -233,7 +231,7 @@ def images(scratch: Path) -> Target:
 
 
 def json_texts(_: Path) -> Target:
-    """Return the JSON reader."""
+    """Return JSON texts, read by the JSON reader."""
     from neurflow.runtime.files import SMALL, json_value
 
     def make(rng: random.Random) -> bytes:

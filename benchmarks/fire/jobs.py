@@ -1,6 +1,6 @@
 """The jobs of the campaigns. Each is a function of a folder, on a small network and pictures of noise.
 
-A job resumes in its folder where it was interrupted, and its result does not depend on interruptions.
+A job that was interrupted resumes in its folder, and its result does not depend on interruptions.
 ``prepare`` makes the initial folder of a job. ``kept`` returns the finished parts; a finished part
 never changes.
 """
@@ -35,7 +35,7 @@ CONFIG = neurflow.Config(tau=4, k=6, steps=4, granularities=(1.0, 0.5), groups=3
 
 
 def model() -> neurflow.Model:
-    """Three convolutions and a head, with random weights from a seed."""
+    """Return a network of three convolutions and a head, with random weights from a seed."""
     torch.manual_seed(0)
     widths = (3, 8, 12, 16)
     blocks = [
@@ -54,7 +54,7 @@ def _pixels(picture: Image.Image) -> Tensor:
 
 
 def pictures() -> Tensor:
-    """Noise ``[8, 3, 32, 32]``."""
+    """Return pictures of noise, ``[8, 3, 32, 32]``."""
     return torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 

@@ -1,4 +1,4 @@
-"""Kills jobs at random moments and resumes them.
+"""Kill jobs at random moments and resume them.
 
 1. The job runs undisturbed. This gives its duration and its result.
 2. In another folder, the job is started and killed (``SIGKILL``) at a random moment within that
@@ -48,7 +48,7 @@ COLUMNS = ("job", *(field.name.replace("_", " ") for field in fields(Count)))
 
 
 def begin(job: str, folder: Path) -> BaseProcess:
-    """Start the job in its own process, forked from a process that has imported everything."""
+    """Start the job in its own process, forked from a server that has imported everything."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.fire.preload"])
     process = context.Process(target=JOBS[job], args=(folder,))

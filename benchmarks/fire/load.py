@@ -1,4 +1,4 @@
-"""Load test: many clients send requests to one live explorer for some minutes, on the loopback only.
+"""Load test: many clients send requests to one live explorer for some minutes, on 127.0.0.1 only.
 
 1. The explorer of a small circuit is served in its own process, on 127.0.0.1.
 2. Each client sends random requests in a loop: the page, the circuit, the status, uploads (some are not

@@ -67,7 +67,7 @@ BOMBS = 2000
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
-    """Bytes with one to four damages, in most cases a few bytes each."""
+    """Damage bytes in one to four places, in most cases a few bytes each."""
     made = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         place = rng.randrange(len(made) + 1)

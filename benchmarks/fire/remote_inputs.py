@@ -38,7 +38,7 @@ class _FixedReply:
 
 
 def chat(_: Path) -> Target:
-    """Answers of a chat model: labels, judgements and comparisons."""
+    """Return answers of a chat model: labels, judgements and comparisons."""
     client, thumbnail = _FixedReply(), io.BytesIO()
     Image.new("RGB", (8, 8)).save(thumbnail, "WEBP")
     shown = (Picture(thumbnail.getvalue(), 8, 0, (0, 0, 8, 8)),) * 2
@@ -95,7 +95,7 @@ PATHS = (
 
 
 def requests(scratch: Path) -> Target:
-    """Raw requests to the live explorer with a loaded model: any method, path, headers and body."""
+    """Return raw requests to a live explorer with a loaded model: any method, path, headers, body."""
     run = stored(scratch)
     session = Session(
         run, lambda _: jobs.model(), lambda m: neurflow.load_images(jobs.pictures(), m)

@@ -30,12 +30,12 @@ def _cell(value: object) -> str:
 
 
 def resident(pid: int | str = "self") -> float:
-    """Resident memory of a process, in MiB."""
+    """Return the resident memory of a process, in MiB."""
     return _status(pid, "VmRSS")
 
 
 def peak() -> float:
-    """Peak of the resident memory of this process since ``reset_peak``, in MiB."""
+    """Return the peak of this process's resident memory since ``reset_peak``, in MiB."""
     return _status("self", "VmHWM")
 
 

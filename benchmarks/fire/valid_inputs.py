@@ -1,4 +1,4 @@
-"""Valid files, which the fuzzers damage."""
+"""Valid files, which the fuzz targets damage."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stored(scratch: Path) -> Path:
 
 
 def pictures_of() -> list[bytes]:
-    """Small valid files in all formats that Pillow can write."""
+    """Return small valid files in all formats that Pillow can write."""
     picture, made = Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)), []
     for form in formats():
         for mode in ("RGB", "L", "P", "1", "RGBA", "CMYK", "I;16", "F"):

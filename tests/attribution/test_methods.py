@@ -1,6 +1,7 @@
 """Other attribution methods, each compared with its slow definition."""
 
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from neurflow.attribution.gradient_free import Knockoffs, weight_norms
 from neurflow.attribution.relevance import Relevance, with_rules
 from neurflow.errors import RequestError
 from neurflow.method.concepts import find_concepts
+from neurflow.model.cut.hooked import HookedNetwork
 from neurflow.study.features import Observed
 from tests.guide import example
 from tests.networks import SmallNet, TwoLayer, settle
@@ -228,6 +230,14 @@ def test_unknown_methods_and_unsupported_segments_are_refused(task):
     model = Model(head, transform=lambda _: torch.zeros(3, 2, 2))
     with pytest.raises(RequestError, match=r"deeplift has no rule for aten\.gelu"):
         with_modules(model.segment("0.0", "0"), "deeplift")
+
+
+def test_methods_that_need_a_graph_refuse_a_network_cut_by_hooks():
+    network = HookedNetwork(settle(SmallNet()), torch.rand(2, 3, 32, 32), "for the test")
+    segment = network.segment("block1", "block2")
+    for refused in (partial(with_modules, method="deeplift"), with_rules, weight_norms):
+        with pytest.raises(RequestError, match=r"by hooks between 'block1' and .*Choose another"):
+            refused(segment)
 
 
 def test_deeplift_refuses_operations_without_a_rule_in_captum():

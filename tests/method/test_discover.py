@@ -282,7 +282,7 @@ def test_a_full_run_continues_from_a_quick_run(
     assert [layer.name for layer in quick.layers] == ["block2", "block3", "head"]
     for layer in quick.layers:
         assert set(layer.neurons) <= set(circuit.layer(layer.name).neurons)
-    assert any("A quick look" in note for note in quick.notes)
+    assert any("This is a quick look" in note for note in quick.notes)
     of_quick = pairs_of(attributed)
     full = look(config=CONFIG)
     for mine, its in zip(full.layers, circuit.layers, strict=True):

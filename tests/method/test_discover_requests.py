@@ -92,7 +92,7 @@ def test_an_image_that_disappears_is_reported_and_skipped(model, target, tmp_pat
                     file.rename(tmp_path / file.name)
 
     request = {"target": target, "config": CONFIG, "out": tmp_path / "run"}
-    with pytest.raises(WorkError, match=r"\d\.png could be read before and cannot be now"):
+    with pytest.raises(WorkError, match=r"\d\.png could be read before, but not now"):
         discover(model, tmp_path / "photos", progress=Losing(), **request)
     for file in tmp_path.glob("?.png"):
         file.rename(tmp_path / "photos" / file.name)

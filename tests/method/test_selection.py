@@ -151,7 +151,7 @@ def test_a_rule_that_chooses_more_than_tau_is_refused(parts):
     def greedy(choice):
         return {a: np.arange(5) for a in choice.concepts}
 
-    with pytest.raises(RequestError, match="'greedy' must choose 4 neurons or fewer"):
+    with pytest.raises(RequestError, match="'greedy' must choose at most 4 neurons"):
         select(parts, "greedy", 4)
 
 

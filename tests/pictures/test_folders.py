@@ -43,7 +43,7 @@ def test_all_picture_kinds_are_read_and_other_files_counted(tmp_path):
     )
     (note,) = images.notes
     assert note.startswith("5 files of other kinds were left out (.heic 2, ")
-    assert ".dcm 1" in note and "links that lead nowhere 1" in note
+    assert ".dcm 1" in note and "broken links 1" in note
     (tmp_path / "only").mkdir()
     fill(tmp_path / "only", "1.heic")
     with pytest.raises(ImagesError, match=r"1 file of other kinds was left out \(\.heic 1\)"):
@@ -213,7 +213,7 @@ def test_class_names_of_hugging_face_take_precedence_over_numbers():
 def test_labels_in_memory_match_one_class_or_are_reported(label, expected):
     images = load_images([(torch.zeros(3, 16, 16), label)], model_of("ant", "cat", "dog"))
     assert images.refs[0].label == expected
-    assert any("no single class" in note for note in images.notes) == (expected is None)
+    assert any("not a single class" in note for note in images.notes) == (expected is None)
 
 
 def test_classes_with_equal_names_are_distinguished_by_number():

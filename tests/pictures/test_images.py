@@ -151,7 +151,7 @@ def test_empty_and_missing_sources_are_refused(tmp_path, model):
 
 def test_tensors_of_another_shape_or_with_nan_are_unreadable(model):
     with pytest.raises(
-        UnreadableImage, match=r"shape \(3, 16, 16\), the model takes \(3, 32, 32\)"
+        UnreadableImage, match=r"shape is \(3, 16, 16\), but the model takes \(3, 32, 32\)"
     ):
         load_images(torch.rand(1, 3, 16, 16), model).read(0)
     with pytest.raises(UnreadableImage, match="not finite"):

@@ -139,7 +139,7 @@ def test_a_table_without_pictures_is_refused(here):
         (b"<?xml version='1.0'?><svg/>", "an SVG drawing"),
         (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
         (b"", "an empty file"),
-        (b"\0\x05\x16\x07\0", "what macOS stores"),
+        (b"\0\x05\x16\x07\0", "metadata that macOS stores"),
         (b"nothing", "not a picture"),
     ],
 )

@@ -254,8 +254,8 @@ def test_exif_orientation_is_applied_for_all_sources(tmp_path):
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (np.zeros((8, 8, 3), np.int64), "do not say what white is"),
-        (torch.zeros(3, 8, 8, dtype=torch.int32), "do not say what white is"),
+        (np.zeros((8, 8, 3), np.int64), "have no defined white"),
+        (torch.zeros(3, 8, 8, dtype=torch.int32), "have no defined white"),
         (np.full((8, 8, 3), 200.0), "from 200 to 200"),
         (np.zeros((8, 9, 7), np.uint8), "neither the first nor the last axis"),
         (np.zeros((0, 8, 3), np.uint8), "shape"),
@@ -265,7 +265,7 @@ def test_exif_orientation_is_applied_for_all_sources(tmp_path):
         (b"%!PS", "not a picture"),
         (3, "neither a picture nor a tensor: int"),
         (("a", torch.zeros(3, 8, 8), 1), "an item is a picture or"),
-        ([[1, 2], [3]], "rows are not of one length"),
+        ([[1, 2], [3]], "rows differ in length"),
     ],
 )
 def test_other_objects_are_unreadable_with_the_reason(value, told):

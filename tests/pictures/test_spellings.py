@@ -91,7 +91,7 @@ def test_numbers_that_do_not_count_from_zero_are_no_classes(tmp_path):
     fill(tmp_path, "1/a.png", "2/a.png")
     images = load_images(tmp_path, model_of("cat", "dog"))
     assert [ref.label for ref in images.refs] == [None, None]
-    assert "numbers up to 2 without 0, and those of the classes are 0 to 1" in images.notes[0]
+    assert "numbers up to 2 without 0, but the classes have the numbers 0 to 1" in images.notes[0]
     assert [r.label for r in load_images(tmp_path, model_of("1", "2")).refs] == ["1", "2"]
     picture = Image.new("RGB", (8, 8))
     for numbers, expected in (

@@ -47,7 +47,7 @@ def test_names_without_endings_are_looked_up_and_labels_found_among_columns(tabl
 def test_a_table_without_labels_says_so(table):
     images = table("image,age,sex\nID_1,40,male\nID_2,50,male\n")
     assert labels(images) == [None, None]
-    assert "No column of the table is known to have labels (age, sex)" in images.notes[1]
+    assert "No column of the table was recognised as labels (age, sex)" in images.notes[1]
 
 
 def test_names_in_two_folders_are_refused_and_in_parts_of_a_folder_found(table, tmp_path):

@@ -23,9 +23,7 @@ from neurflow.model import Segment
 
 
 def baseline_name(segment: Segment, wanted: BaselineName) -> Literal["zero", "mean"]:
-    """Return the name of the baseline of a segment: ``wanted``, or for ``auto`` the one for its
-    network.
-    """
+    """Return ``wanted``, or for ``auto`` the baseline that suits the segment's network."""
     if wanted == "auto":
         return "mean" if segment.normalises else "zero"
     return wanted

@@ -1,8 +1,8 @@
-"""Larger N for some targets, so that more targets have the same N and share the work on their crops.
+"""Raises the N of some targets, so that more targets have the same N and share the work on their crops.
 
-Targets share the work on a crop only if they have the same N. With cells of secants, another cell of a
-pair costs little, but another run of the part that depends only on the crop costs much. The N of some
-targets is therefore raised to that of other targets. Their error only becomes smaller.
+Targets share the work on a crop only if they have the same N. With cells of secants, one more cell of a
+pair is cheap, but one more run of the part that depends only on the crop is expensive. The N of some
+targets is therefore raised to that of other targets, which only reduces their error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from neurflow.attribution.integrated_gradients import SHARED
-from neurflow.attribution.score_error import Plan
+from neurflow.attribution.score_error import CELL_RULES, Plan
 from neurflow.attribution.task import AttributionTask
 from neurflow.circuit import RuleName
 
@@ -25,12 +25,12 @@ pair; measured on basic blocks
 def with_equal_steps(plans: Mapping[int, Plan], task: AttributionTask) -> dict[int, Plan]:
     """Raise the N of some targets if it makes attribution faster.
 
-    Only targets with a rule of cells that one specialised segment serves share work.
+    Targets share work only if they have the same rule of cells and the same specialised segment.
     """
     alike: dict[tuple[RuleName | None, int], dict[int, int]] = {}
     for a, plan in plans.items():
         fast = task.segment.specialised(a)
-        cells = plan.rule in ("secants", "graded") and plan.steps <= SHARED
+        cells = plan.rule in CELL_RULES and plan.steps <= SHARED
         if cells and fast.together is not None and not fast.affine:
             alike.setdefault((plan.rule, int(fast.serves.argmax())), {})[a] = plan.steps
     crops = {a: concept.crops for a, concept in task.concepts.items()}
@@ -69,7 +69,7 @@ def _levels(values: Sequence[int], seen: np.ndarray, pairs: np.ndarray) -> list[
         seen: ``[N, crop]`` whether a target with this N has the crop.
         pairs: ``[N]`` number of (target, crop) pairs.
     """
-    best: list[tuple[float, list[int]]] = [(0.0, [])]  # of the first values
+    best: list[tuple[float, list[int]]] = [(0.0, [])]  # (cost, levels) for the first i values
     for last, steps in enumerate(values):
         options = []
         for first in range(last + 1):

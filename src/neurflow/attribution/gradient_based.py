@@ -1,4 +1,4 @@
-"""Attribution methods on (target, crop) pairs that use gradients or ablation, most of them by captum.
+"""Attribution methods for (target, crop) pairs, by gradients or ablation; captum computes most of them.
 
 Each method is a :data:`~neurflow.attribution.streaming.Measure`, so ``streaming.attribute`` can run
 it like integrated gradients. Scores are signed and summed over space. ``x`` is the output of the
@@ -29,12 +29,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
+from neurflow.attribution.graphs import copied, graph_segment, no_rule
 from neurflow.attribution.randomness import seeded
 from neurflow.attribution.streaming import Measure
-from neurflow.errors import RequestError
-from neurflow.model.cut.segment import GraphSegment
 from neurflow.model.fast.affine import affine_nodes
 from neurflow.model.fast.ops import is_affine, is_elementwise
 from neurflow.model.network.graph import arguments, aten, is_tensor
@@ -63,7 +62,7 @@ class PairsModule(nn.Module):
 
     Args:
         segment: the segment from the lower layer to the upper one.
-        run: another function of the same form as the segment's own.
+        run: function to call instead of the segment's own, with the same arguments.
     """
 
     def __init__(self, segment: Segment, run: nn.Module | None = None) -> None:
@@ -73,9 +72,7 @@ class PairsModule(nn.Module):
         self._axes = [segment.observed[key] for key in segment.bypass]
 
     def others(self, observed: Observed) -> list[Tensor]:
-        """Return the bypass with one row for each pair, because captum repeats and joins along the
-        first axis.
-        """
+        """Return the bypass with pairs along the first axis, which captum repeats and concatenates."""
         return [
             torch.unflatten(value, axis, (-1, rows)).movedim(axis, 0)
             for value, (axis, rows) in zip(observed.bypass, self._axes, strict=True)
@@ -95,23 +92,18 @@ def with_modules(segment: Segment, method: str) -> nn.Module:
     """Return a copy of the segment with a module for each non-linear operation.
 
     Raises:
-        RequestError: the network is not cut as a graph, or it has operations without a rule. DeepLIFT
-            supports only affine operations besides those of ``MODULES``. Guided backprop supports no
-            other functions of one number.
+        RequestError: the network is cut by hooks, or it has operations without a rule. Besides those of
+            ``MODULES``, DeepLIFT supports only affine operations, and guided backprop supports no other
+            element-wise functions.
     """
-    where = f"between {segment.lower.name!r} and {segment.upper.name!r}"
-    if not isinstance(segment, GraphSegment):
-        raise RequestError(f"{method} needs a network that exports: {where} it is cut by hooks.")
-    graph = fx.Graph()
-    graph.output(graph.graph_copy(segment.cut.graph, {}))
-    module = fx.GraphModule(segment.network.root, graph)
+    module = copied(graph_segment(segment, method))
     nodes = list(module.graph.nodes)
     varying, _ = affine_nodes(module.graph, nodes[0])
     for node in nodes:
         if node.target not in MODULES:
-            bent = node in varying and node is not nodes[0] and not is_affine(node, varying)
-            if bent and is_tensor(node) and (method == "deeplift" or is_elementwise(node)):
-                raise RequestError(f"{method} has no rule for {node.target}, which is {where}.")
+            nonlinear = node in varying and node is not nodes[0] and not is_affine(node, varying)
+            if nonlinear and is_tensor(node) and (method == "deeplift" or is_elementwise(node)):
+                raise no_rule(segment, method, node)
             continue
         source, *how = arguments(node)
         module.add_submodule(f"nonlinear_{node.name}", MODULES[node.target](*how))
@@ -141,7 +133,7 @@ def _input_x_gradient(
 
 
 def _smoothgrad(module: nn.Module, x: Tensor, others: tuple[Tensor, ...], samples: int) -> Tensor:
-    """Run SmoothGrad crop by crop, because captum uses the same noise for a whole batch."""
+    """Run SmoothGrad on ``x`` in units of each crop's noise; captum has one noise level for a batch."""
     attr = captum_methods()
     low, high = (pick(x.flatten(1), 1) for pick in (torch.amin, torch.amax))
     unit = (NOISE * (high - low)).clamp_min(1e-12).view(-1, *[1] * (x.ndim - 1))
@@ -196,7 +188,6 @@ NEED_MODULES = frozenset(["guided_backprop", "deeplift"])
 def measure_of(method: str, seed: int = 0) -> Measure:
     """Return a method of :data:`GRADIENT_BASED` as a measure; N is its number of samples."""
     explain = GRADIENT_BASED[method]
-
     modules: dict[int, PairsModule] = {}
 
     def module_of(segment: Segment) -> PairsModule:

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import fx
 
+from neurflow.attribution.graphs import graph_segment, place_of
 from neurflow.attribution.randomness import seeded
 from neurflow.errors import RequestError
 from neurflow.model.cut.segment import GraphSegment
@@ -28,6 +29,7 @@ from neurflow.model.network.protocols import Segment
 from neurflow.runtime.extras import require
 
 MAPS = (aten.conv2d.default, aten.convolution.default, aten.linear.default)
+"""operations with weights"""
 
 
 def weight_norms(segment: Segment) -> Float[np.ndarray, " lower_neuron"]:
@@ -36,11 +38,10 @@ def weight_norms(segment: Segment) -> Float[np.ndarray, " lower_neuron"]:
     If several maps read the lower layer, such as the branches of a block, the norm is over all of them.
 
     Raises:
-        RequestError: the next maps have no weights, or their weights do not match the neurons.
+        RequestError: the network is cut by hooks, there are no such maps, or their weights do not match
+            the neurons.
     """
-    where = f"between {segment.lower.name!r} and {segment.upper.name!r}"
-    if not isinstance(segment, GraphSegment):
-        raise RequestError(f"weight_norm needs a network that exports: {where} it is cut by hooks.")
+    segment = graph_segment(segment, "weight_norm")
     squares = np.zeros(segment.lower.neurons)
     found = False
     for node in next_maps(segment.cut.graph):
@@ -49,11 +50,14 @@ def weight_norms(segment: Segment) -> Float[np.ndarray, " lower_neuron"]:
         groups = 1 if linear else source.meta["val"].shape[1] // weight.shape[1]
         by_input = weight.reshape(groups, -1, *weight.shape[1:]).movedim(2, 1).flatten(2)
         norms = by_input.pow(2).sum(2).flatten().double().cpu().numpy()
-        if len(norms) % segment.lower.neurons == 0:  # a map's places side by side: flattened
+        if len(norms) % segment.lower.neurons == 0:  # several inputs per neuron if flattened
             squares += norms.reshape(segment.lower.neurons, -1).sum(1)
             found = True
     if not found:
-        raise RequestError(f"weight_norm has no weights to read {where}.")
+        raise RequestError(
+            f"weight_norm finds no weights that read {segment.lower.name!r} {place_of(segment)}. "
+            "Choose another attribution method."
+        )
     return np.sqrt(squares)
 
 

@@ -14,20 +14,19 @@ one), with ``N`` points ``α_n`` of weight ``w_n`` on [0, 1]:
    everywhere.
 4. Completeness, ``Σ_s T_s = φ_a(x) − φ_a(b)``, is measured with one more evaluation at each end.
 
-The default are Gauss-Legendre points, as published. There are other rules:
+By default, the points are those of Gauss-Legendre quadrature, as published. There are other rules:
 
 * ReLUs that switch along the line cause jumps of the integrand, mostly in the first part of the line.
   A midpoint rule with growing intervals needs about two thirds of the points for the same
   completeness error.
 * Slopes of secants instead of derivatives (``model.fast.secants``) make every cell of the path
-  complete.
-  If all operations of the tail have slopes, few cells are enough: the error of the scores falls with
-  the square of their number. Completeness is then no measure of the error.
+  complete. If all operations of the tail have slopes, few cells are enough, because the error of the
+  scores falls with the square of their number. Completeness then says nothing about the error.
 * The output of a layer norm does not depend on the scale of its input, so on a path from zero nearly
-  all change is close to α = 0. Gauss-Legendre points in ``t``, with ``α = c sinh(t arsinh(1/c))``,
-  resolve it (``sinh``). Their error falls exponentially if the segment is smooth, as does that of
-  Gauss-Legendre points on paths from the mean. ``graded`` has cells of secants between such ends, for
-  segments that are not smooth. ``steep``, with α = t^7, is older and slower.
+  all change occurs close to α = 0. Gauss-Legendre points in ``t``, with ``α = c sinh(t arsinh(1/c))``,
+  resolve it (``sinh``). If the segment is smooth, their error falls exponentially, as does that of
+  Gauss-Legendre points on paths from the mean. ``graded`` has cells of secants whose ends are placed in
+  the same way, for segments that are not smooth. ``steep``, with α = t^7, converges more slowly.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurflow.attribution.shared_points import gradients_at_points
+from neurflow.attribution.shared_points import gradients_at_points, repeat_samples, samples
 from neurflow.model.network.protocols import Cells, NeuronSegment, Path, Segment, points_between
 
 Rule = Callable[[int], tuple[np.ndarray, np.ndarray]]
@@ -51,13 +50,11 @@ STEEP_SHARE = 1e-3
 FEWER_MODES_FROM = 6
 """number of cells above which a third as many modes are used, which balances both errors"""
 SHARED = 64
-"""largest number of cells for which a path is processed as a whole and pairs of a crop share their
-work
-"""
+"""largest number of cells for which pairs of a crop share their work on the whole path"""
 CHUNK_ELEMENTS = 1_250_000
-"""number of frontier values to process at once, which fit into the cache of a CPU"""
+"""number of frontier values to process at once, so that they fit into the cache of a CPU"""
 GPU_CHUNK_ELEMENTS = 80_000_000
-"""the same on a GPU, which is idle with small chunks"""
+"""the same on a GPU, which small chunks do not keep busy"""
 
 
 @dataclass(frozen=True)
@@ -97,12 +94,12 @@ def steep_gauss(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sinh(t: np.ndarray) -> np.ndarray:
-    """Map [0, 1] to [0, 1], with half of the values within the square root of the share."""
+    """Map [0, 1] to [0, 1]; the lower half is mapped to about [0, √STEEP_SHARE]."""
     return np.asarray(STEEP_SHARE * np.sinh(t * np.arcsinh(1 / STEEP_SHARE)))
 
 
 def sinh(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return Gauss-Legendre points with a hyperbolic sine as substitution, for change close to 0."""
+    """Return Gauss-Legendre points with a hyperbolic sine as substitution, dense close to 0."""
     points, weights = gauss_legendre(steps)
     rate = np.arcsinh(1 / STEEP_SHARE)
     return _sinh(points), STEEP_SHARE * rate * np.cosh(points * rate) * weights
@@ -187,9 +184,9 @@ def integrated_gradients(
 
 
 def _kind_shares(segment: Segment, rule: Rule) -> bool:
-    """Return whether slopes or derivatives of single operations are the better way to share work.
+    """Return whether work is shared through the slopes or derivatives of single operations.
 
-    At points after norms, autograd is used instead (:func:`_shares`).
+    For points after norms, autograd is faster (:func:`_shares`).
     """
     return rule in CELLS or not segment.normalises
 
@@ -203,7 +200,7 @@ def _cells(rule: Rule, steps: int, modes: int | None, like: Tensor) -> Cells:
 
 
 def _completed(scores: Tensor, change: Tensor) -> Tensor:
-    """Make scores complete: the part that the modes lose is redistributed in proportion to |T|."""
+    """Make scores complete: redistribute the part that the modes lose in proportion to |T|."""
     size = scores.abs()
     missing = (change - scores.sum(1)) / size.sum(1).clamp_min(torch.finfo(size.dtype).tiny)
     return scores + missing[:, None] * size
@@ -252,7 +249,7 @@ def _mean_gradient(
     crops = max(1, min(batch, capacity // len(points) if cellwise else capacity))
     for first in range(0, batch, crops):
         count = min(crops, batch - first)
-        part = partial(_samples, batch=batch, first=first, count=count)
+        part = partial(samples, batch=batch, first=first, count=count)
         start, end, sums = (map(part, v, fast.frontier_axes) for v in (path.start, path.end, total))
         fixed = map(part, path.fixed, fast.fixed_axes)
         lines = _Lines(fast, list(start), list(end), list(fixed), count, list(sums))
@@ -264,14 +261,6 @@ def _mean_gradient(
             for low in range(0, len(points), at_once := max(1, capacity // count)):
                 lines.add(points[low : low + at_once], weights[low : low + at_once])
     return total
-
-
-def _samples(value: Tensor, axis: int | None, *, batch: int, first: int, count: int) -> Tensor:
-    """Return some samples' part of a tensor, or all of a tensor without samples."""
-    if axis is None or count == batch:
-        return value
-    rows = value.shape[axis] // batch
-    return value.narrow(axis, first * rows, count * rows)
 
 
 @dataclass(frozen=True)
@@ -301,7 +290,7 @@ class _Lines:
             for low, high, axis in zip(self.start, self.end, self.fast.frontier_axes, strict=True)
         ]
         repeated = [
-            value if axis is None else _joined([value] * len(points), axis)
+            repeat_samples(value, axis, len(points))
             for value, axis in zip(self.fixed, self.fast.fixed_axes, strict=True)
         ]
         for value in line:
@@ -315,8 +304,3 @@ class _Lines:
         ):
             for part in gradient.chunk(len(points), axis):
                 total.add_(part)
-
-
-def _joined(values: Sequence[Tensor], axis: int) -> Tensor:
-    """Concatenate, without a copy if there is a single tensor."""
-    return values[0] if len(values) == 1 else torch.cat(list(values), axis)

@@ -1,7 +1,7 @@
 """The attribution methods of this package.
 
-All methods return ``Scores``, from which discovery selects core neurons. They can therefore be
-compared by the neurons that they select:
+All methods return ``Scores``, from which core neurons can be selected. They can therefore be compared
+by the neurons that they select:
 
 * by pair: ``integrated_gradients`` (the paper's), those of ``gradient_based``, ``lrp``, and
   ``ablation``;
@@ -35,7 +35,6 @@ SAMPLES = 25
 """number of samples of SmoothGrad and GradientSHAP, if N is not given"""
 MCT_STEPS = 16
 """number of points of NeuronMCT, if N is not given"""
-
 
 register("integrated_gradients")(attribute)
 

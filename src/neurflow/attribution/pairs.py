@@ -13,6 +13,8 @@ from neurflow.attribution.task import Exemplars
 
 SAMPLE = 5
 """largest number of crops of each target on which the score error is measured"""
+ORDER_SEED = 5
+"""seed of the order in which crops are drawn; fixed, so that all targets share one order"""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,7 @@ class Pairs:
     def of(
         cls, concepts: Mapping[int, Exemplars], steps: Mapping[int, int], most: int | None = None
     ) -> Pairs:
-        """Make the pairs of the targets in ``steps`` (target → N), with at most ``most`` crops of
-        each.
-        """
+        """Make the pairs of the targets in ``steps`` (target → N), with at most ``most`` crops each."""
         chosen = [_drawn(concepts[a].crops, most) for a in steps]
         counts = list(map(len, chosen))
         return cls(
@@ -76,6 +76,6 @@ def _drawn(crops: np.ndarray, most: int | None) -> np.ndarray:
     """
     if most is None:
         return np.arange(len(crops))
-    count = -(-len(crops) // -(-len(crops) // most))  # with few crops, every second one, and so on
-    order = np.random.default_rng(SAMPLE).random(int(crops.max()) + 1)[crops]
+    count = -(-len(crops) // -(-len(crops) // most))  # all crops, a half of them, a third, …
+    order = np.random.default_rng(ORDER_SEED).random(int(crops.max()) + 1)[crops]
     return np.sort(np.argsort(order, kind="stable")[:count])

@@ -9,7 +9,7 @@ from neurflow.attribution.task import AttributionTask, Scores
 from neurflow.runtime.registry import Registry
 
 Function = Callable[[AttributionTask], dict[int, Scores]]
-"""task → scores of all lower neurons, for each target neuron of the task"""
+"""task → target neuron → scores of all lower neurons"""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from neurflow.attribution.gradient_based import PairsModule, change_of
+from neurflow.attribution.graphs import copied, graph_segment, no_rule
 from neurflow.errors import RequestError
 from neurflow.model.cut.segment import GraphSegment
 from neurflow.model.fast.affine import affine_nodes
@@ -31,7 +32,7 @@ from neurflow.study.features import Observed
 
 BATCH_NORM = aten._native_batch_norm_legit_no_training.default
 JOINS = frozenset([aten.cat.default, aten.stack.default])
-"""operations of several tensors that only rearrange numbers"""
+"""operations of several tensors that only rearrange values"""
 
 
 class Operation(nn.Module):
@@ -52,16 +53,13 @@ class RuledGraph:
     """A copy of a segment's graph whose operations are modules with rules."""
 
     def __init__(self, segment: GraphSegment) -> None:
-        self._where = f"between {segment.lower.name!r} and {segment.upper.name!r}"
-        graph = fx.Graph()
-        graph.output(graph.graph_copy(segment.cut.graph, {}))
-        self.module = fx.GraphModule(segment.network.root, graph)
+        self._segment, self.module = segment, copied(segment)
         self._graph = self.module.graph
         self._varying, _ = affine_nodes(self._graph, next(iter(self._graph.nodes)))
         self._affine: dict[fx.Node, Operation] = {}
 
     def attach(self) -> fx.GraphModule:
-        """Attach a rule to each operation that changes or mixes numbers.
+        """Attach a rule to each operation that computes new values.
 
         Raises:
             RequestError: an operation has no rule.
@@ -98,7 +96,7 @@ class RuledGraph:
             self._become(node, inputs[0], operation, Norm())
 
     def _merge(self, norm: fx.Node, source: fx.Node, rule: Any) -> None:
-        """Make one operation of a batch norm and the affine operation before it."""
+        """Merge a batch norm with the affine operation before it."""
         normalise = self._bound(norm, source)
         functions: tuple[Callable[[Tensor], Tensor], ...] = (lambda value: normalise(value)[0],)
         earlier = self._affine.get(source)
@@ -110,7 +108,7 @@ class RuledGraph:
                 self._become(user, source, Operation(*functions), rule)
 
     def _become(self, node: fx.Node, source: fx.Node, operation: Operation, rule: Any) -> None:
-        """Turn a call of a function into a call of a module with a rule."""
+        """Replace a call of a function by a call of a module with a rule."""
         rule.register(operation)
         self.module.add_submodule(f"ruled_{node.name}", operation)
         node.op, node.target = "call_module", f"ruled_{node.name}"
@@ -132,23 +130,18 @@ class RuledGraph:
         return function
 
     def _no_rule(self, node: fx.Node) -> RequestError:
-        return RequestError(f"lrp has no rule for {node.target}, which is {self._where}.")
+        return no_rule(self._segment, "lrp", node)
 
 
 def with_rules(segment: Segment) -> nn.Module:
     """Return the segment with a rule at each operation.
 
     Raises:
-        RequestError: an optional package is missing, the network is not cut as a graph, or an
-            operation has no rule.
+        RequestError: an optional package is missing, the network is cut by hooks, or an operation has
+            no rule.
     """
     require("methods")
-    if not isinstance(segment, GraphSegment):
-        raise RequestError(
-            f"lrp needs a network that exports: between {segment.lower.name!r} and "
-            f"{segment.upper.name!r} it is cut by hooks."
-        )
-    return RuledGraph(segment).attach()
+    return RuledGraph(graph_segment(segment, "lrp")).attach()
 
 
 class Relevance:

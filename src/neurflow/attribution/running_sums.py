@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from neurflow.attribution.pairs import Pairs
-from neurflow.attribution.score_error import Plan
+from neurflow.attribution.score_error import CELL_RULES, Plan
 from neurflow.attribution.task import Exemplars, Scores
 
 
@@ -52,7 +52,7 @@ class RunningSums:
         gap, change = float(self.gap[0]), float(self.change[0])
         complete: float | None = gap / change if change > 0 else gap
         error = plan.error
-        if plan.rule in ("secants", "graded"):
+        if plan.rule in CELL_RULES:
             complete = None
         elif error is not None:
             error = max(gap / total if total > 0 else gap, error)

@@ -20,11 +20,13 @@ from scipy import stats
 
 from neurflow.circuit import RuleName
 
+CELL_RULES: frozenset[RuleName] = frozenset(["secants", "graded"])
+"""rules of cells, whose scores are complete by construction"""
 AUTO_STEPS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256)
 """values of N from which auto chooses; the last one is used even if its error is too large"""
 PROJECTED_STEPS = (6, 9, 12, 15, 21, 30, 45, *AUTO_STEPS[13:])
-"""the same values if gradients are projected on a third as many modes as cells. There are fewer
-values, because only targets with the same N share the work on a crop
+"""the same if gradients are projected on a third as many modes as cells; fewer values, because only
+targets with the same N share the work on a crop
 """
 SMOOTH_STEPS = (3, 4, 5, 6, 7, *AUTO_STEPS[2:])
 """the same values for smooth segments, where one more point can be enough"""
@@ -51,7 +53,7 @@ class Candidate:
     more: int = 0
 
     def error(self, measured: float, at: int, steps: int) -> float:
-        """Return the expected error of ``steps`` points, from that ``measured`` with ``at`` points."""
+        """Return the expected error with ``steps`` points, given the error ``measured`` with ``at``."""
         if self.more:
             return measured * FACTOR_PER_POINT ** (at - steps)
         return measured * (at / steps) ** self.order
@@ -121,7 +123,7 @@ def choose_plans(
     plans: dict[int, Plan] = {}
     poor = set(targets)
     for candidate in candidates:
-        cells = candidate.rule in ("secants", "graded")
+        cells = candidate.rule in CELL_RULES
         asked = [a for a in targets if a in poor and (not cells or has_slopes(a))]
         tried = dict.fromkeys(asked, candidate.first)
         found: dict[int, Plan] = {}
@@ -132,7 +134,7 @@ def choose_plans(
                     poor.discard(a)
                 steps = sufficient_steps(candidate, tried[a], error, tolerance)
                 found[a] = Plan(candidate, steps, candidate.error(error, tried[a], steps))
-            # at a very different N, the order of the error is only a guess
+            # far from the measured N, the order of the error is only a guess
             far = {a: found[a].steps for a, n in tried.items() if found[a].steps >= 2 * n}
             tried = {a: n for a, n in far.items() if isfinite(errors[a])}
         for a, plan in found.items():
@@ -142,8 +144,7 @@ def choose_plans(
 
 
 def sufficient_steps(candidate: Candidate, steps: int, error: float, tolerance: float) -> int:
-    """Return the smallest N of a rule that should meet the tolerance if ``steps`` points have this
-    error.
+    """Return the smallest N that should meet the tolerance, given the error with ``steps`` points.
 
     The largest N is returned if the error is not finite, or if no N is enough.
     """

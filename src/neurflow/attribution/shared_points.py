@@ -1,4 +1,4 @@
-"""Gradients at points of the path, for many targets of the same crops (``model.fast.parted``).
+"""Gradients at points of the path, for several targets with the same crops (``model.fast.parted``).
 
 1. The crop part of the tail is run once for each crop, at all points of its line and at both ends.
 2. For each target of the crop, the target part gives ``φ_a`` and the gradient where the two parts meet.
@@ -27,24 +27,22 @@ def gradients_at_points(
     crops: Int[Tensor, " pair"],
     rule: tuple[np.ndarray, np.ndarray],
 ) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
-    """Return ``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` for each tensor of the frontier, and the change
-    of φ_a.
+    """Return ``Σ_n w_n ∂φ_a/∂frontier`` for each tensor of the frontier, and the change of φ_a.
 
     Args:
         fast: the segment for the pairs' targets, divided into parts.
         path: the line of every pair.
-        crops: a number for each pair's crop. Pairs of the same crop are adjacent.
+        crops: ``[pair]`` crop number. Pairs of the same crop are adjacent.
         rule: points α and their weights.
     """
     assert fast.parted is not None
     totals = [torch.zeros_like(value) for value in path.end]
     change = path.end[0].new_empty(len(crops))
     for first, last in _runs(crops):
-        crop = _Crop(
-            fast, fast.parted, partial(sample_of, count=len(crops), number=first), path, rule
-        )
+        pick_first = partial(samples, batch=len(crops), first=first)
+        crop = _Crop(fast, fast.parted, pick_first, path, rule)
         for pair in range(first, last):
-            pick = partial(sample_of, count=len(crops), number=pair)
+            pick = partial(samples, batch=len(crops), first=pair)
             found, change[pair] = crop.gradients(pick)
             for total, gradient, axis in zip(totals, found, fast.frontier_axes, strict=True):
                 pick(total, axis).copy_(gradient)
@@ -58,12 +56,25 @@ def _runs(crops: Tensor) -> Iterator[tuple[int, int]]:
     return zip([0, *ends], ends, strict=False)
 
 
-def sample_of(value: Tensor, axis: int | None, *, count: int, number: int) -> Tensor:
-    """Return one sample's part of a tensor of ``count`` samples, or all of a tensor without samples."""
-    if axis is None:
+def samples(value: Tensor, axis: int | None, *, batch: int, first: int, count: int = 1) -> Tensor:
+    """Return the part of a tensor that belongs to some samples of a batch.
+
+    Args:
+        value: a tensor.
+        axis: the axis of the samples; None if they share the tensor, which is then returned whole.
+        batch: number of samples in the tensor.
+        first: the first sample.
+        count: number of samples.
+    """
+    if axis is None or count == batch:
         return value
-    rows = value.shape[axis] // count
-    return value.narrow(axis, number * rows, rows)
+    rows = value.shape[axis] // batch
+    return value.narrow(axis, first * rows, count * rows)
+
+
+def repeat_samples(value: Tensor, axis: int | None, times: int) -> Tensor:
+    """Repeat a tensor along the axis of its samples, unless it has none (``axis`` is None)."""
+    return value if axis is None or times == 1 else torch.cat([value] * times, axis)
 
 
 Pick = Callable[[Tensor, int | None], Tensor]
@@ -103,7 +114,7 @@ class _Crop:
         """Return the inputs of the target part at points: tensors of the frontier, and fixed ones."""
         own = self._line(pick, slice(self.parts.through, None), points)
         fixed = [
-            value if axis is None else torch.cat([pick(value, axis)] * len(points), axis)
+            repeat_samples(pick(value, axis), axis, len(points))
             for value, axis in zip(self.path.fixed, self.fast.fixed_axes, strict=True)
         ]
         return [*(value.detach() for value in meeting), *own, *fixed]

@@ -71,7 +71,7 @@ RULES: dict[RuleName, Rule] = {
 }
 """integration rules, by their names in results"""
 REFERENCE = 32
-"""smallest number of cells of secants with which scores of a given N are compared"""
+"""smallest number of cells of the reference for scores with a given N"""
 Measure = Callable[[Segment, Tensor, Observed, int], tuple[Tensor, Tensor]]
 """(segment, target neuron of each pair, observed values, N) → scores ``[pair, lower neuron]`` and
 change of ``φ_a`` ``[pair]``; linear in the target"""
@@ -152,7 +152,7 @@ def _run(
     pairs = Pairs.of(concepts, {a: plan.steps for a, plan in plans.items()})
     task.progress.start(_stage(task), len(pairs.crop))
     sums = {a: RunningSums(concepts[a], segment.lower.neurons, each) for a in plans}
-    rule = next(iter(plans.values())).rule  # that of all
+    rule = next(iter(plans.values())).rule  # the same for all
     running = {a: one.running() for a, one in sums.items()}
     what = f"sums {rule}" if rule else None
     for positions, (scores, change) in _resumed(task, pairs, measure, what, running):
@@ -183,8 +183,8 @@ def _require_finite(segment: Segment, found: Mapping[int, Scores]) -> None:
         if not np.isfinite([*errors, *scores.importance, *scores.signed.flat]).all():
             raise WorkError(
                 f"The scores of {segment.lower.name} for neuron {a} of {segment.upper.name} are not "
-                "finite: an operation in between has no value or no slope at 0, as a root or a "
-                "division without an ε. Study layers that do not have it in between: --layers"
+                "finite: an operation between them has no value or no slope at 0, such as a root or "
+                "a division without an ε. Choose layers without such an operation between: --layers"
             )
 
 
@@ -242,7 +242,7 @@ def _stream(
 ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
     """Yield (positions of pairs, results of ``measure``), a batch at a time, for pairs not ``done``."""
     segment, maps, minus = task.segment, task.pair.maps, task.minus
-    baseline = task.baseline  # before the blocks, because it uses crops of its own
+    baseline = task.baseline  # computed before the blocks, because it takes other crops
 
     def work(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         count = len(part)
@@ -271,9 +271,7 @@ def _stream(
 
 
 def _by_crop(crop: np.ndarray, positions: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Divide positions into parts of about ``size``, keeping the pairs of a crop together if
-    possible.
-    """
+    """Divide positions into parts of about ``size``; pairs of a crop stay together if possible."""
     first = np.flatnonzero(np.diff(crop[positions], prepend=-1))
     start = 0
     for low, high in pairwise([*first.tolist(), len(positions)]):
@@ -332,7 +330,7 @@ def _refined(
 ) -> tuple[Tensor, Tensor]:
     """Return scores ``[pair, lower neuron]``, and an estimate of their limit.
 
-    By more points, or by Richardson extrapolation from half of them.
+    The estimate uses more points, or Richardson extrapolation from half of the points.
     """
     scores = partial(
         integrate, segment, neurons, observed, rule=RULES[candidate.rule], with_change=False
@@ -351,9 +349,9 @@ def _with_reference(
     found = scores(steps, rule=gauss_legendre)[0]
     from_zero = observed.baseline is None
     if segment.normalises or segment.specialised(int(neurons[0])).secants:
-        finer = (
-            sinh if segment.normalises and from_zero else secants if from_zero else gauss_legendre
-        )
+        finer = gauss_legendre
+        if from_zero:
+            finer = sinh if segment.normalises else secants
         goal = scores(max(REFERENCE, steps // 2), rule=finer)[0]
         if goal.isfinite().all():
             return found, goal

@@ -86,14 +86,12 @@ class AttributionTask:
 
     @property
     def progress(self) -> Progress:
-        """Receives the progress."""
+        """The listener of the work."""
         return self.study.progress
 
     @property
     def minus(self) -> int | None:
-        """The upper neuron that is subtracted, for a difference of classes at the explained layer;
-        else None.
-        """
+        """The upper neuron that is subtracted if the target is a difference of classes; else None."""
         return self.study.minus(self.pair.upper)
 
 

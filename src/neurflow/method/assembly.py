@@ -1,4 +1,4 @@
-"""Makes the frozen layers and edges of a ``Circuit`` from findings, and pictures of the exemplars."""
+"""Makes the layers and edges of a ``Circuit`` from findings, and thumbnails of the exemplars."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ THUMBNAIL = 112
 def assemble(
     study: Study, found: Findings, config: Config
 ) -> tuple[tuple[CircuitLayer, ...], tuple[GroupEdge, ...]]:
-    """Return the layers and the edges between groups, frozen."""
+    """Return the layers of the circuit and the edges between its groups."""
     layers = tuple(_layer(study, found, name) for name in study.layers)
     spreads = {
         ends: spread

@@ -19,8 +19,8 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 
 NULL_DRAWS = (1, 3, 15)
-"""number of samples, which are drawn in parts because the first one often decides; with 19 in all, a
-single Gaussian is divided in about 5 % of cases
+"""number of samples of each round; the first round often decides. With 19 samples in total, a single
+Gaussian is divided in about 5 % of cases
 """
 AT_ONCE = 1_000_000
 """largest number of (cut, point, cluster) triples whose silhouettes are computed at once"""
@@ -171,7 +171,7 @@ def compact(points: Float[np.ndarray, "point feature"]) -> Float[np.ndarray, "po
     Distances stay the same, and there are at most as many axes as points.
     """
     rotated = points - points.mean(axis=0)
-    if rotated.shape[1] > len(rotated):  # a triangular matrix of as many axes is much smaller
+    if rotated.shape[1] > len(rotated):  # keep the distances with far fewer axes
         rotated = np.asarray(np.linalg.qr(rotated.T, mode="r")).T
     left, scales, _ = np.linalg.svd(rotated, full_matrices=False)
     return np.asarray(left * scales)

@@ -81,8 +81,7 @@ def find_concepts(
         return top_crops(
             (sign * block for block in blocks(phi, neurons, minus)),
             config.k,
-            images=images
-            + (images.max() + 1) * _occurrence(numbers),  # each copy counts as an image
+            images=images + (images.max() + 1) * _occurrence(numbers),  # copies count as images
             per_image=crops_limit(config, round(len(numbers) / len(study.crops.boxes))),
         )
 

@@ -8,7 +8,7 @@ For a target neuron ``a`` with concept ``V_a`` and attributions ``T(a, s, v)`` o
 3. ``w(a, s, V_a^i) = T(a, s, V_a^i) / Σ_{s' in S_a} |T(a, s', V_a^i)|``, where ``T(a, s, V_a^i)``
    is the signed mean over the semantic group. The absolute weights of a semantic group sum to 1.
 
-The rule chooses ``S_a`` only; importance and weights are always those of the paper.
+The rule only chooses ``S_a``; importance and weights are always those of the paper.
 """
 
 from __future__ import annotations
@@ -96,14 +96,14 @@ def make_core(scores: Scores, chosen: np.ndarray) -> Core:
         )
     importance = dict(zip(chosen.tolist(), scores.importance[chosen].tolist(), strict=True))
     return Core(
-        importance,
-        tuple(weights),
-        scores.completeness_error,
-        scores.steps,
-        scores.rule,
-        scores.score_error,
-        scores.cancellation,
-        None if scores.each is None else scores.each[:, chosen],
+        importance=importance,
+        weights=tuple(weights),
+        completeness_error=scores.completeness_error,
+        steps=scores.steps,
+        rule=scores.rule,
+        score_error=scores.score_error,
+        cancellation=scores.cancellation,
+        each=None if scores.each is None else scores.each[:, chosen],
     )
 
 
@@ -213,6 +213,6 @@ def select_cores(
         if a not in chosen or len(np.unique(chosen[a])) > choice.taus[a]:
             raise RequestError(
                 f"The core-neuron rule {rule or task.config.selection!r} must choose "
-                f"{choice.taus[a]} neurons or fewer for each target, and does not for neuron {a}."
+                f"at most {choice.taus[a]} neurons for each target, but does not for neuron {a}."
             )
     return {a: make_core(found, np.asarray(chosen[a])) for a, found in scores.items()}

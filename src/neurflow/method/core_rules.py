@@ -16,7 +16,7 @@ expensive, so four rules approximate them:
 1. *Contrast crops:* half of them are taken evenly from ranks ``k + 1 … 4 k`` of ``φ_a``, which would
    enter ``V_a`` next. The other half is drawn at random from all other crops.
 2. ``T`` on contrast crops uses few points, because it only ranks neurons; weights do not depend on it.
-   Further steps use part of the crops.
+   Later steps use part of the crops.
 3. Neurons with importance 0 and a score of 0 are never core.
 """
 
@@ -43,13 +43,13 @@ from neurflow.study.activations import blocks, top_crops
 from neurflow.study.features import Observed
 
 POINTS = 8
-"""number of points of ``T`` if it only ranks neurons"""
+"""number of points for ``T`` when it only ranks neurons"""
 NEAR = 4
 """contrast crops are taken from ranks up to this multiple of k"""
 STEPS = 3
 """number of steps of ``stepwise``"""
 SUBSAMPLING = 2
-"""further steps use one crop out of so many"""
+"""later steps use one crop out of this many"""
 
 
 @dataclass(frozen=True)
@@ -164,10 +164,11 @@ def contrast_crops(
     found = {}
     for a, ranks in zip(neurons, ranked, strict=True):
         own = concepts[a].crops
+        count = max(1, len(own) // 4)
         near = ranks[~np.isin(ranks, own)]
-        near = near[:: max(1, len(near) // max(1, len(own) // 4))][: max(1, len(own) // 4)]
+        near = near[:: max(1, len(near) // count)][:count]
         rest = np.setdiff1d(np.arange(len(phi)), np.concatenate([own, near]))
-        drawn = np.random.default_rng([seed, a]).permutation(rest)[: max(1, len(own) // 4)]
+        drawn = np.random.default_rng([seed, a]).permutation(rest)[:count]
         found[a] = np.concatenate([near, drawn])
     return found
 

@@ -46,7 +46,7 @@ from neurflow.study.shared import Shared
 from neurflow.study.study import Study, segments_of
 
 SOURCE = "source"
-"""name of the entry of the run's workspace with the folder of the pictures"""
+"""name of the workspace entry that has the folder of the pictures"""
 
 
 def discover(
@@ -75,7 +75,7 @@ def discover(
         out: folder for the result and for unfinished work; the same request resumes it.
         max_images: largest number of images of the concept set, spread over the folders.
         memory: memory to use in addition to the loaded model: bytes, or text such as "512MB".
-        shared: results that several targets of this model on these images have in common.
+        shared: results that are shared by several targets of this model on these images.
         redo: replace the contents of ``out`` if they belong to another request or an earlier version.
         progress: receives the progress.
 
@@ -115,7 +115,7 @@ def discover(
         circuit = _circuit(study, _findings(study, config), chosen, config)
         if folder:
             save_circuit(circuit, folder)
-            work.write("finished", True)  # the circuit is saved before anything else can fail
+            work.write("finished", True)
             work.clear(keep=("request", "finished", SOURCE), journals=config.depth is not None)
     return circuit
 
@@ -184,15 +184,15 @@ def study_layers(
         late = [name for name in names if not network.precedes(name, top)]
         if late:
             raise LayerError(
-                f"Layer {late[0]!r} does not come before the target's layer {top!r}: "
-                f"name layers input side first, of {', '.join(model.proposed_layers())}."
+                f"Layer {late[0]!r} does not come before the target's layer {top!r}. Choose from "
+                f"{', '.join(model.proposed_layers())}, and name layers from the input on."
             )
     names.append(top)
     if len(names) < 2:
         alone = len(model.layers()) == 1
         why = (
-            " The network has no other: its parts must be modules that are attributes of it, or in an "
-            "nn.ModuleList, and not functions or in a plain list."
+            " The network has no other layer. Only modules that are attributes or in an nn.ModuleList "
+            "count, not functions or modules in a plain list."
         )
         raise LayerError(
             f"At least one layer below {target.layer!r} is needed.{why if alone else ''}"
@@ -220,7 +220,7 @@ def _crops(model: Model, images: Images, found: ConceptImages, config: Config) -
     limit = min(crops_limit(config, count) or len(crops), len(crops) // count)
     if config.k > limit * count:
         raise RequestError(
-            f"k={config.k} is more than the {limit * count} crops of {count} images, {limit} of each. "
+            f"k={config.k} is more than the {limit * count} crops of {count} images ({limit} each). "
             "Lower k (--k) or give more images."
         )
     return crops
@@ -244,16 +244,10 @@ def _stored_cores(work: Workspace, task: AttributionTask) -> dict[int, Core]:
 
 def _core(data: dict[str, Any]) -> Core:
     """Return core neurons from JSON data of the workspace."""
-    return Core(
-        {int(s): v for s, v in data["importance"].items()},
-        tuple({int(s): w for s, w in part.items()} for part in data["weights"]),
-        data["completeness_error"],
-        data["steps"],
-        data["rule"],
-        data["score_error"],
-        data.get("cancellation"),
-        None if data["each"] is None else np.array(data["each"], dtype=np.float32),
-    )
+    importance = {int(s): v for s, v in data["importance"].items()}
+    weights = tuple({int(s): w for s, w in part.items()} for part in data["weights"])
+    each = None if data["each"] is None else np.array(data["each"], dtype=np.float32)
+    return Core(**{**data, "importance": importance, "weights": weights, "each": each})
 
 
 def _plain(core: Core) -> dict[str, Any]:

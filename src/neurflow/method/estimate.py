@@ -1,8 +1,8 @@
-"""An estimate of the time of a discovery, and of faster settings, before the work begins.
+"""Estimates how long a discovery will take, and how long with faster settings, before it begins.
 
 1. The most active neurons of each layer are attributed on a few crops: first one, then
    :data:`TOGETHER` of them on the same crops. Targets share a part of the work of a crop, so the
-   time has two terms: the seconds of a crop, and those of each pair of a target and a crop. Choosing
+   time has two terms: one for each crop, and one for each pair of a target and a crop. Choosing
    N uses a sample of crops, which takes as long as attributing :data:`SEARCH_CROPS` crops.
 2. The number of targets of a layer is not known in advance, because targets have core neurons in
    common. It is estimated from the layer above (:data:`OVERLAP`).
@@ -27,14 +27,14 @@ from neurflow.runtime.progress import Progress, Silent
 from neurflow.study.study import LayerPair, Study
 
 CROPS = 8
-"""number of crops on which a neuron is timed; on a GPU, which runs many at once, all of V_a"""
+"""number of crops on which a neuron is timed; on a GPU, which runs many at once, all crops of V_a"""
 SEARCH_CROPS = 7
 """choosing N for a target takes as long as attributing this number of crops"""
 TOGETHER = 3
 """number of neurons that are timed together"""
 OVERLAP = 0.7
-"""n targets have about ``τ n**OVERLAP`` different core neurons, as long as these are a small part of
-the layer; 0.66 to 0.73 for classes of ResNet18 and MobileNetV2"""
+"""n targets have about ``τ n**OVERLAP`` different core neurons if these are a small part of the layer;
+measured: 0.66 to 0.73 for classes of ResNet18 and MobileNetV2"""
 SHORTEST = 60.0
 """seconds; shorter estimates are not reported"""
 
@@ -143,7 +143,7 @@ def report_estimate(
         for pair in study.pairs():
             costs.append(_measured_cost(study, pair, config, clock))
             study.progress.advance()
-    except WorkError:  # this neuron may not be a target at all
+    except WorkError:  # the neuron that was timed need not be a target
         return
     finally:
         study.features.discard()
@@ -174,7 +174,7 @@ def _measured_cost(
     def seconds_of(some: list[int]) -> float:
         task = _SilentTask(study, pair, dict.fromkeys(some, tried), config)
         for neuron in some:
-            pair.segment.specialised(neuron)  # the graph is made once and not counted
+            pair.segment.specialised(neuron)  # making the graph, once, is not counted
         begun = clock()
         attribute(task)
         return (clock() - begun) / (count + SEARCH_CROPS)

@@ -7,7 +7,7 @@
 3. Group the neurons of each layer.
 4. Compute the weights W(G, H) between the groups of neighbouring layers.
 
-With ``rows``, the same on a resample of the crops; the network is not run again.
+With ``rows``, the same is done on a resample of the crops, without a new pass over them.
 """
 
 from __future__ import annotations
@@ -102,6 +102,6 @@ def find(
 def _require_crops(k: int, rows: np.ndarray | None) -> None:
     if rows is not None and len(rows) < k:
         raise RequestError(
-            f"k={k} is more than the {len(rows)} crops of a part of the images. "
-            "Give more images, or a circuit of smaller k."
+            f"k={k} is more than the {len(rows)} crops of this part of the images. "
+            "Give more images, or a circuit with a smaller k."
         )

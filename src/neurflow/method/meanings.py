@@ -1,4 +1,4 @@
-"""Divides a neuron's crops into meanings, but only if the division is reproduced on other images.
+"""Divides a neuron's crops into meanings, provided that the division is reproduced on other images.
 
 1. *The whole:* Ward's tree over the crops ``V_a`` is cut into 2, 3, … parts.
 2. *The halves:* the images are split into two halves, many times. The crops of one half are clustered
@@ -221,18 +221,17 @@ def _gap(
 def dip(places: Real[np.ndarray, " point"], weights: Real[np.ndarray, " point"]) -> float:
     """Return Hartigan's dip of weighted points on a line, 0 to 1/4.
 
-    It is the distance from the nearest unimodal distribution.
-
-    A unimodal distribution function is convex up to its mode and concave above it. For each possible
-    mode, take the larger of the distances from the convex minorant below and from the concave majorant
-    above, and halve it. The dip is the least of these.
+    The dip is the distance to the nearest unimodal distribution. A unimodal distribution function is
+    convex up to its mode and concave above it. For each possible mode, the distance is half the larger
+    of the distances to the convex minorant below the mode and to the concave majorant above it. The
+    dip is the smallest of these.
     """
     order = np.argsort(places, kind="stable")
     places, weights = places[order], weights[order] / weights.sum()
     width = places[-1] - places[0]
     if width <= 0:
         return 0.0
-    places = (places - places[0]) / width + 1e-9 * np.arange(len(places))  # all different
+    places = (places - places[0]) / width + 1e-9 * np.arange(len(places))  # no ties
     share = np.cumsum(weights) - weights / 2
     before = _above_minorant(places, share)
     behind = _above_minorant(-places[::-1], -share[::-1])[::-1]
@@ -242,7 +241,7 @@ def dip(places: Real[np.ndarray, " point"], weights: Real[np.ndarray, " point"])
 def _above_minorant(
     x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"]
 ) -> Float[np.ndarray, " point"]:
-    """Return the largest height of this and all earlier points above their convex minorant."""
+    """Return, for each point, the largest height of the points up to it above their convex minorant."""
     corners, heights, found = [0], [0.0], np.zeros(len(x))
 
     def slope(a: int, b: int) -> float:

@@ -1,4 +1,4 @@
-"""Notes on a circuit that its reader should know, one line each."""
+"""Notes on a circuit for its reader, one line each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def notes(study: Study, found: Findings, config: Config) -> tuple[str, ...]:
             )
     if config.depth is not None:
         notes.append(
-            f"A quick look: τ={config.tau}, {config.depth} layers below the target's and "
+            f"This is a quick look: τ={config.tau}, {config.depth} layers below the target's and "
             f"{len(study.crops.chosen)} images. The same command without --preset quick finds more. "
             f"It continues from this result if --max-images is the same (default here: {QUICK_IMAGES})."
         )
@@ -77,4 +77,8 @@ def score_error_notes(layers: Sequence[CircuitLayer], config: Config, half: bool
 def _cure(config: Config, half: bool) -> str:
     if half:
         return "Give the network in float32."
-    return "Put more layers in between." if config.steps == "auto" else "Use --steps auto."
+    return (
+        "Study more layers in between (--layers)."
+        if config.steps == "auto"
+        else "Use --steps auto."
+    )

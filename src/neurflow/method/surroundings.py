@@ -4,7 +4,7 @@
 2. The network is run once on each of these images. Their crops are not run again.
 3. The heat map of a group is the mean of its neurons' feature maps, each divided by the neuron's mean
    activation on the group's own crops. A value of 1 is thus the mean on these crops. Heat maps are
-   stored with few places and 255 levels.
+   stored at low resolution, with values of one byte.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ IMAGES = 8
 PICTURE = 176
 """longest side of a picture, in pixels"""
 FINEST = 14
-"""largest number of places along a side of a heat map"""
+"""largest side of a heat map, in cells"""
 HOTTEST = 3.0
-"""value that is stored as 255, as are larger ones; the peak of a map is well above its mean"""
+"""value that is stored as 255; larger values are clipped to it. Peaks are well above the mean, 1"""
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,10 @@ def surroundings(
             for image, values in zip(images.tolist(), output.float().cpu().numpy(), strict=True):
                 maps = spatial_map(values, layer)
                 for group in circuit_layer.groups:
-                    if maps is not None and image in seen[group.id]:
-                        heat = np.asarray(heat_of(maps, group))
+                    if image not in seen[group.id]:
+                        continue
+                    heat = heat_of(maps, group)
+                    if heat is not None:
                         result.heat[group.id, image] = coarse(heat)
 
     progress.start("pictures", len(wanted))
@@ -120,9 +122,9 @@ def spatial_map(output: np.ndarray, layer: Layer) -> np.ndarray | None:
 
 
 def coarse(heat: np.ndarray) -> HeatMap:
-    """Reduce a heat map to at most ``FINEST`` places a side, and its values to bytes."""
-    places = tuple(min(side, FINEST) for side in heat.shape)
-    pooled = adaptive_avg_pool2d(torch.from_numpy(heat)[None], places)[0].numpy()
+    """Reduce a heat map to at most ``FINEST`` cells per side, and its values to bytes."""
+    size = tuple(min(side, FINEST) for side in heat.shape)
+    pooled = adaptive_avg_pool2d(torch.from_numpy(heat)[None], size)[0].numpy()
     values = np.round(np.clip(pooled / HOTTEST, 0, 1) * 255).astype(np.uint8)
     height, width = values.shape
     return HeatMap(height, width, values.tobytes())

@@ -88,19 +88,19 @@ class CropSet:
         self.images, self.chosen, self.size = images, tuple(chosen), size
         self.granularities = tuple(granularities)
         self.boxes = crop_boxes(*size, self.granularities)
-        self._read = lru_cache(maxsize=4)(self._read_again)
+        self._read = lru_cache(maxsize=4)(self._read_uncached)
 
     def __len__(self) -> int:
         return len(self.chosen) * len(self.boxes)
 
-    def _read_again(self, index: int) -> Tensor:
-        """Read an image again; ``WorkError`` if that is no longer possible."""
+    def _read_uncached(self, index: int) -> Tensor:
+        """Read an image of D, which was readable before; ``WorkError`` if it is not any more."""
         try:
             return self.images.read(index)
         except UnreadableImage as error:
             raise WorkError(
-                f"{self.images.refs[index].name} could be read before and cannot be now: {error}. "
-                "Put it back and re-run the same command to resume."
+                f"{self.images.refs[index].name} could be read before, but not now: {error}. "
+                "Restore it and re-run the same command to resume."
             ) from None
 
     def crop(self, number: int) -> Crop:

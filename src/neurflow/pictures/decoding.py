@@ -24,30 +24,18 @@ from neurflow.errors import UnreadableImage
 
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "JPEG2000", "AVIF", "PPM", "TGA", "ICO", "DIB"),
-    *(
-        "CUR",
-        "DDS",
-        "BLP",
-        "DCX",
-        "FITS",
-        "FLI",
-        "FTEX",
-        "GBR",
-        "ICNS",
-        "IM",
-        "IMT",
-        "MCIDAS",
-        "MSP",
-    ),
-    *("PCD", "PCX", "PIXAR", "PSD", "QOI", "SGI", "SPIDER", "SUN", "XBM", "XPM", "XVTHUMB"),
+    *("CUR", "DDS", "BLP", "DCX", "FITS", "FLI", "FTEX", "GBR", "ICNS", "IM", "IMT", "MCIDAS"),
+    *("MSP", "PCD", "PCX", "PIXAR", "PSD", "QOI", "SGI", "SPIDER", "SUN", "XBM", "XPM", "XVTHUMB"),
 )
 """formats that are accepted, if the installed Pillow has them"""
 MAX_MEMORY = 2**30
-"""memory that decoding one picture may take"""
+"""largest memory for decoding one picture, in bytes"""
 BYTES_PER_PIXEL = {"JPEG2000": 28, "WEBP": 24, "FITS": 80}
 """bytes per pixel at the peak, for formats that need more than ``DEFAULT_BYTES_PER_PIXEL``"""
 DEFAULT_BYTES_PER_PIXEL = 16
 NO_PICTURE = "not a picture, or damaged"
+HEIC = (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"hevc")
+"""brands of HEIC files"""
 
 
 @cache
@@ -59,7 +47,7 @@ def formats() -> tuple[str, ...]:
 
 @cache
 def suffixes() -> frozenset[str]:
-    """Return the file name endings of pictures, in small letters."""
+    """Return the file name extensions of pictures, in lower case."""
     known = formats()
     return frozenset(end for end, name in Image.registered_extensions().items() if name in known)
 
@@ -74,7 +62,7 @@ def open_picture(source: str | PathLike[str] | BinaryIO | bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # problems become errors below, or do not matter
-            # raised also for the pictures inside an icon
+            # also raised for the pictures inside an icon
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(opened, formats=formats()) as file:
                 return upright(file)
@@ -89,7 +77,7 @@ def open_picture(source: str | PathLike[str] | BinaryIO | bytes) -> Image.Image:
 
 
 def _what_else(opened: str | PathLike[str] | BinaryIO) -> str:
-    """Name what a file is that no decoder recognises."""
+    """Describe a file that no decoder recognises."""
     try:
         if isinstance(opened, str | PathLike):
             with Path(opened).open("rb") as file:
@@ -102,14 +90,7 @@ def _what_else(opened: str | PathLike[str] | BinaryIO) -> str:
     start = head.lstrip()[:15].lower()
     if not head:
         return "an empty file"
-    if head[4:8] == b"ftyp" and head[8:12] in (
-        b"heic",
-        b"heix",
-        b"heif",
-        b"mif1",
-        b"msf1",
-        b"hevc",
-    ):
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC:
         return "a HEIC picture, whatever its name; convert it to JPEG or PNG"
     if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         return "a JPEG XL picture; convert it to JPEG or PNG"
@@ -118,19 +99,19 @@ def _what_else(opened: str | PathLike[str] | BinaryIO) -> str:
     if b"<svg" in head.lower():
         return "an SVG drawing; convert it to PNG"
     if head.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS; fetch the picture: git lfs pull"
+        return "a Git LFS pointer; fetch the picture: git lfs pull"
     if (
         head.startswith((b"PK\3\4", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!"))
         or head[257:262] == b"ustar"
     ):
         return "an archive; unpack it"
     if head.startswith((b"\0\x05\x16\x07", b"\0\x05\x16\0")):
-        return "what macOS stores beside a file, not the picture"
+        return "metadata that macOS stores beside the picture"
     return NO_PICTURE
 
 
 def upright(picture: Image.Image) -> Image.Image:
-    """Return a picture turned according to its EXIF orientation; 12 bits are stretched to 16.
+    """Return a picture turned according to its EXIF orientation; 12-bit values are scaled to 16 bits.
 
     Raises:
         UnreadableImage: decoding it would take too much memory.
@@ -146,7 +127,10 @@ def upright(picture: Image.Image) -> Image.Image:
 
 
 def _refuse_large(picture: Image.Image) -> None:
-    """Refuse a picture that needs too much memory, from its header; a tile may exceed its picture."""
+    """Refuse a picture whose header shows that decoding takes too much memory.
+
+    A tile may be larger than its picture.
+    """
     tags = getattr(picture, "tag_v2", {})
     width, height = (
         max(side, int(tags.get(tag, 0)))

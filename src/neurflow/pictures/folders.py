@@ -32,7 +32,7 @@ SPLITS = frozenset(
 MAX_LEVELS = 64
 """largest depth of nested folders that are searched"""
 BESIDE = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"))
-"""folders that systems put beside one's files"""
+"""folders that operating systems create"""
 _KINDS = 8
 """number of kinds of files that a note lists"""
 
@@ -50,14 +50,14 @@ class Found:
     left_out: Counter[str]
 
     def note(self) -> str | None:
-        """A note on the files that were skipped; None if there are none."""
+        """Return a note on the files that were skipped; None if there are none."""
         count = self.left_out.total()
         if not count:
             return None
         kinds = [f"{ending} {n}" for ending, n in self.left_out.most_common(_KINDS)]
         more = ["…"] if len(self.left_out) > _KINDS else []
-        was, files = ("file", "was") if count == 1 else ("files", "were")
-        return f"{count} {was} of other kinds {files} left out ({', '.join(kinds + more)})."
+        files, were = ("file", "was") if count == 1 else ("files", "were")
+        return f"{count} {files} of other kinds {were} left out ({', '.join(kinds + more)})."
 
 
 def find_pictures(folder: Path) -> Found:
@@ -68,8 +68,8 @@ def find_pictures(folder: Path) -> Found:
         if ending in known and path.is_file():
             pictures.append(path)
         else:
-            broken = ending in known
-            left_out["links that lead nowhere" if broken else name_of(ending) or "no ending"] += 1
+            is_broken_link = ending in known
+            left_out["broken links" if is_broken_link else name_of(ending) or "no extension"] += 1
     return Found(tuple(sorted(pictures)), left_out)
 
 
@@ -92,7 +92,7 @@ def labels_of(names: Sequence[str], classes: ClassNames) -> tuple[list[str | Non
         count = sum(label is not None for label in found)
         if count and 2 * count >= len(names):
             first = next(i for i, label in enumerate(found) if label is not None)
-            said = f"{count} of {len(names)}, such as {names[first]} as {found[first]}"
+            said = f"{count} of {len(names)}, such as {names[first]} ({found[first]})"
             return found, [f"Labels are taken from the names of the files: {said}."]
     labels = [_label(each, *way) or (each[-1] if each else None) for each in parts]
     texts, notes = spellings.read(labels)
@@ -100,7 +100,7 @@ def labels_of(names: Sequence[str], classes: ClassNames) -> tuple[list[str | Non
 
 
 def _order_note(labels: set[str], classes: ClassNames) -> list[str]:
-    """A note if the numbers of folders are in another order than torchvision's ``ImageFolder`` has."""
+    """Return a note if numbered folders are in another order than in torchvision's ``ImageFolder``."""
     if not classes.numbered or not all(label.isascii() and label.isdigit() for label in labels):
         return []
     odd = [text for place, text in enumerate(sorted(labels)) if place != int(text)]
@@ -121,7 +121,7 @@ def _label(folders: Sequence[str], level: int, whole: bool) -> str | None:
 
 
 def _worth(labels: Sequence[str | None], spellings: Spellings) -> tuple[int, bool]:
-    """Return (number of pictures in folders named after classes, whether these are not just splits)."""
+    """Return (number of pictures in folders named after classes, whether not all are splits)."""
     counts = Counter(label for label in labels if label is not None)
     named = sum(n for label, n in counts.items() if spellings.fits(label))
     return named, not all(label.casefold() in SPLITS for label in counts)

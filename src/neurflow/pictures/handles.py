@@ -1,4 +1,4 @@
-"""Sources in memory that need a change before they are read, and those that are refused.
+"""Sources in memory: encoded pictures, pairs of arrays, and sources that are refused.
 
 Encoded pictures are accepted as bytes (also ``bytearray`` and ``memoryview``), as files opened for
 reading bytes (``io.BytesIO``, ``open(path, "rb")``), and as paths within archives (``zipfile.Path``).
@@ -22,7 +22,7 @@ _BYTES = bytes | bytearray | memoryview
 
 
 def is_handle(value: Any) -> bool:
-    """Whether a value is an encoded picture in memory, an open file, or a path within an archive."""
+    """Return whether a value is an encoded picture, an open file, or a path within an archive."""
     file = hasattr(value, "read") and hasattr(value, "seek")
     inside = hasattr(value, "read_bytes") and not isinstance(value, os.PathLike)
     return isinstance(value, _BYTES) or file or inside
@@ -73,8 +73,8 @@ def _has_length(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
-def _of_dict(source: Mapping[Any, Any]) -> str:
-    """The error for a dict."""
+def _dict_error(source: Mapping[Any, Any]) -> str:
+    """Return the error message for a dict."""
     parts = ", ".join(f"{name!s:.60}" for name in list(source)[:5])
     told = f"This is a dict with {parts or 'nothing'}."
     if all(isinstance(value, str | int) for value in source.values()) and source:
@@ -90,11 +90,11 @@ def refuse_others(source: Any) -> None:
     if isinstance(source, Tensor | np.ndarray) and source.ndim != 4:
         raise ImagesError(
             "A tensor or array of images has axes [image, channel, height, width] or "
-            f"[image, height, width, channel]; this has {source.ndim}."
-            + (" Grey ones need a further axis: images[:, None]." if source.ndim == 3 else "")
+            f"[image, height, width, channel]; this one has {source.ndim} axes."
+            + (" Grey images need another axis: images[:, None]." if source.ndim == 3 else "")
         )
     if isinstance(source, Mapping):
-        raise ImagesError(_of_dict(source))
+        raise ImagesError(_dict_error(source))
     if hasattr(source, "iloc"):  # a pandas table, for example
         raise ImagesError(
             "A table is not a list of pictures. Give its columns as pairs: list(zip(table['path'], "
@@ -116,7 +116,7 @@ def refuse_others(source: Any) -> None:
 
 
 def _instead_of(source: Any) -> str:
-    """What to give instead of a source without numbered items."""
+    """Suggest what to give instead of a source without numbered items."""
     if not hasattr(source, "__iter__"):
         return "Give a folder, a data set, an array, a tensor or a list of pictures."
     if hasattr(source, "dataset"):  # a DataLoader

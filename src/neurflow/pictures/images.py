@@ -2,10 +2,11 @@
 
 A folder (of pictures, or of class folders), a data set, an array, a tensor or a list of pictures
 becomes an ``Images``. An image is identified by its name. Reading an image may raise
-``UnreadableImage``; callers then count the image, report its name and continue. The same picture
-gives the same input from every kind
-of source: files are decoded by ``decoding``, items in memory are converted by ``items``, and both are
-passed to the transform in the form that it accepts.
+``UnreadableImage``; callers then count the image, report its name and continue.
+
+The same picture gives the same input from every kind of source: files are decoded by ``decoding``,
+items in memory are converted by ``items``, and both are passed to the transform in the form that it
+accepts.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ __all__ = [
 ]
 
 UNSCALED = 20
-"""a tensor whose largest value is this many times that of the model's inputs was not scaled"""
+"""a tensor with values this many times larger than those of inputs was not scaled"""
 _LISTED = 5
 """number of labels that a note lists"""
 
@@ -144,7 +145,7 @@ def load_images(source: Any, model: Model) -> Images:
         model: gives the transform, the input size and the class names.
 
     Raises:
-        ImagesError: nothing there, or nothing that can be read.
+        ImagesError: there is nothing at the path, or nothing that can be read.
 
     Example::
 
@@ -322,8 +323,8 @@ def _from_memory(source: Any, model: Model) -> Images:
         labels, more = Spellings(model.names).read(labels)
         notes += [*more, *_label_notes(labels, model.names)]
     if no_class:
-        count = "1 label is" if no_class == 1 else f"{no_class} labels are"
-        notes.append(f"{count} no single class; these images count as unlabelled.")
+        labels_are = "1 label is" if no_class == 1 else f"{no_class} labels are"
+        notes.append(f"{labels_are} not a single class; these images count as unlabelled.")
     refs = tuple(
         ImageRef(name=f"image-{index:0{width}d}", label=label) for index, label in enumerate(labels)
     )
@@ -359,8 +360,8 @@ def _refuse_unscaled(made: Tensor, transform: Preprocessing) -> None:
     largest = float(made.abs().max()) if made.numel() else 0.0
     if largest > UNSCALED * bound:
         raise UnreadableImage(
-            f"its values reach {largest:.4g}, and those of inputs {bound:.3g}; floating-point tensors "
-            "are not transformed: give uint8, or what the transform returns"
+            f"its values reach {largest:.4g}, but those of inputs at most {bound:.3g}; floating-point "
+            "tensors are not transformed: give uint8, or what the transform returns"
         )
 
 
@@ -383,12 +384,12 @@ def _input(model: Model, value: Any) -> Tensor:
         except Exception as error:  # the transform is the user's code and may raise anything
             raise UnreadableImage(f"the transform fails on it: {error}") from None
     if not isinstance(made, Tensor):
-        raise UnreadableImage(f"the transform makes no tensor of it: {type(made).__name__}")
+        raise UnreadableImage(f"the transform returns {type(made).__name__} instead of a tensor")
     if tuple(made.shape) != model.input_size:
         cure = "; the transform must resize all pictures to one size" if picture is not None else ""
         raise UnreadableImage(
-            f"shape {tuple(made.shape)}, the model takes {model.input_size}{cure}"
+            f"its shape is {tuple(made.shape)}, but the model takes {model.input_size}{cure}"
         )
     if not made.isfinite().all():
-        raise UnreadableImage("it holds values that are not finite")
+        raise UnreadableImage("it has values that are not finite")
     return made.detach().float()

@@ -48,14 +48,15 @@ def split(item: Any) -> tuple[Any, Any]:
         UnreadableImage: a dict or tuple does not contain a picture.
     """
     if isinstance(item, Mapping):
+        label = next((item[key] for key in LABEL_KEYS if key in item), None)
         if "bytes" in item or set(item) == {"path"}:
-            return item, next((item[key] for key in LABEL_KEYS if key in item), None)
+            return item, label
         key = _key_of(item)
         if key is None:
             raise UnreadableImage(
-                f"a dict with {_listed(item)}, and none of {', '.join(PICTURE_KEYS)}"
+                f"a dict with {_listed(item)}, but with none of {', '.join(PICTURE_KEYS)}"
             )
-        return item[key], next((item[key] for key in LABEL_KEYS if key in item), None)
+        return item[key], label
     if isinstance(item, list) and item and isinstance(item[0], list | int | float):
         return item, None  # a picture as nested lists
     if isinstance(item, tuple | list):
@@ -64,14 +65,14 @@ def split(item: Any) -> tuple[Any, Any]:
         ):
             kinds = ", ".join(type(part).__name__ for part in item)
             raise UnreadableImage(
-                f"an item is a picture or (picture, label), and this is ({kinds})"
+                f"an item is a picture or (picture, label), but this one is ({kinds})"
             )
         return item[0], item[1] if len(item) > 1 else None
     return item, None
 
 
 def _key_of(item: Mapping[Any, Any]) -> Any:
-    """The key of the picture in a dict; None if there is none, or several files of pictures."""
+    """Return the key of the picture in a dict; None if there is none, or several picture files."""
     for keys in (PICTURE_KEYS, _of_webdataset(item), PATH_KEYS):
         found = [key for key in keys if item.get(key) is not None]
         if found:
@@ -80,14 +81,14 @@ def _key_of(item: Mapping[Any, Any]) -> Any:
 
 
 def _of_webdataset(item: Mapping[Any, Any]) -> list[Any]:
-    """The only key that is the ending of a picture file, as in WebDataset (``jpg``, ``input.png``)."""
+    """Return the only key that ends in a picture suffix, as in WebDataset (``jpg``, ``input.png``)."""
     keys = [key for key in item if isinstance(key, str)]
     found = [key for key in keys if f".{key.rpartition('.')[2].lower()}" in suffixes()]
     return found if len(found) == 1 else []
 
 
 def _listed(item: Mapping[Any, Any]) -> str:
-    return ", ".join(map(str, list(item)[:8])) or "nothing in it"
+    return ", ".join(map(str, list(item)[:8])) or "no keys"
 
 
 def decoded(value: Any) -> Any:
@@ -118,7 +119,7 @@ def ready(value: Any, form: InputForm) -> Tensor | None:
         return None
     if tuple(value.shape) != form.shape:
         raise UnreadableImage(
-            f"shape {tuple(value.shape)}, the model takes {form.shape}; "
+            f"its shape is {tuple(value.shape)}, but the model takes {form.shape}; "
             "floating-point tensors are not transformed"
         )
     return value.detach().cpu().float()
@@ -140,7 +141,7 @@ def picture_of(value: Any, form: InputForm) -> Image.Image | Tensor:
         raise UnreadableImage(f"neither a picture nor a tensor: {type(value).__name__}")
     if form.mode is None:
         raise UnreadableImage(
-            f"the model takes {form.shape[0]} channels, and a {value.mode} picture has fewer"
+            f"the model takes {form.shape[0]} channels, but a {value.mode} picture has fewer"
         )
     picture = upright(value)
     if form.deep and is_deep(picture):
@@ -153,7 +154,7 @@ def _array_of(value: Sequence[Any]) -> np.ndarray:
     try:
         array = np.asarray(value)
     except ValueError:
-        raise UnreadableImage("a list that is no array: its rows are not of one length") from None
+        raise UnreadableImage("a list whose rows differ in length") from None
     return array.astype(np.uint8) if array.dtype.kind == "i" and _are_bytes(array) else array
 
 
@@ -162,18 +163,18 @@ def _are_bytes(array: np.ndarray) -> bool:
 
 
 def _from_array(array: np.ndarray, form: InputForm, prefer_last: bool) -> Image.Image | Tensor:
-    """Convert numbers to a picture; their type determines the value of white."""
+    """Convert an array to a picture; its type determines the value of white."""
     array = array.astype(array.dtype.newbyteorder("="), copy=False)  # FITS files are big-endian
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
     is_float = array.dtype.kind == "f"
     if not (is_float or array.dtype in (np.uint8, np.uint16)):
         raise UnreadableImage(
-            f"values of type {array.dtype} do not say what white is: give uint8, uint16 or floating "
-            "point from 0 to 1"
+            f"values of type {array.dtype} have no defined white: give uint8, uint16 or floating point "
+            "from 0 to 1"
         )
     if array.ndim not in (2, 3) or 0 in array.shape:
-        raise UnreadableImage(f"a picture has two or three axes, and this has shape {array.shape}")
+        raise UnreadableImage(f"a picture has two or three axes, but its shape is {array.shape}")
     if is_float:
         _refuse_beyond_one(array)
     if array.ndim == 3:
@@ -188,7 +189,9 @@ def _from_array(array: np.ndarray, form: InputForm, prefer_last: bool) -> Image.
         )
     mode = MODES.get(array.shape[2])
     if mode is None:
-        raise UnreadableImage(f"{array.shape[2]} channels, the model takes {form.shape[0]}")
+        raise UnreadableImage(
+            f"it has {array.shape[2]} channels, but the model takes {form.shape[0]}"
+        )
     if is_float:
         array = np.round(array * 255).astype(np.uint8)
     elif array.dtype == np.uint16:
@@ -200,7 +203,7 @@ def _refuse_beyond_one(array: np.ndarray) -> None:
     low, high = float(array.min()), float(array.max())
     if not (low >= 0 and high <= 1):
         raise UnreadableImage(
-            f"its floating-point values go from {low:.4g} to {high:.4g}, and a picture's are 0 to 1"
+            f"its floating-point values range from {low:.4g} to {high:.4g}, instead of 0 to 1"
         )
 
 
@@ -208,13 +211,14 @@ def _channels_last(array: np.ndarray, channels: int, prefer_last: bool) -> np.nd
     """Return ``[height, width, channel]`` from either order of axes."""
     known = {*MODES, channels}
     last, first = array.shape[2], array.shape[0]
-    if last in known and first in known:  # as many as the model has, or else the usual numbers
+    # of two candidates, the one with as many channels as the model takes
+    if last in known and first in known:
         is_last = last == channels if channels in (first, last) and first != last else prefer_last
     elif last in known or first in known:
         is_last = last in known
     else:
         raise UnreadableImage(
-            f"shape {array.shape}: neither the first nor the last axis is one of channels"
+            f"its shape is {array.shape}: neither the first nor the last axis can be the channels"
         )
     return array if is_last else np.moveaxis(array, 0, 2)
 
@@ -224,7 +228,7 @@ def _as_tensor(array: np.ndarray, form: InputForm) -> Tensor:
     if array.ndim == 2 or array.shape[2] != form.shape[0]:
         count = 1 if array.ndim == 2 else array.shape[2]
         raise UnreadableImage(
-            f"the model takes {form.shape[0]} channels, and the picture has {count}"
+            f"the model takes {form.shape[0]} channels, but the picture has {count}"
         )
     white = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(array.dtype, 1)
     values = np.ascontiguousarray(np.moveaxis(array, 2, 0), dtype=np.float32) / white

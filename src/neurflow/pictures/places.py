@@ -1,7 +1,7 @@
 """Places of pictures: a folder, a file, a pattern such as ``photos/*.jpg``, or a list of these.
 
-``~`` and ``$NAME`` are expanded. Pictures in another form (an archive, an array, a page on the network)
-are refused with a suggestion.
+``~`` and ``$NAME`` are expanded. Pictures in another form (an archive, an array, a web page) are
+refused with a suggestion.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from neurflow.errors import ImagesError, UnreadableImage
 from neurflow.pictures.decoding import open_picture, suffixes
 from neurflow.pictures.folders import find_pictures, name_of
-from neurflow.runtime.paths import expanded
+from neurflow.runtime.paths import expanded, is_file
 
 _CURES = {
     "is an archive. Unpack it, and give the folder.": "zip tar tgz gz bz2 xz 7z rar zst",
-    "has arrays. Load them in Python: neurflow.load_images(numpy.load(PATH), model)": "npy npz",
+    "contains arrays. Load them in Python: neurflow.load_images(numpy.load(PATH), model)": "npy npz",
     "is a data set in a file. Load it in Python, and give the data set to neurflow.load_images, for "
     "example datasets.load_from_disk(FOLDER).": "arrow parquet h5 hdf5 tfrecord lmdb mdb beton pkl pt",
     "is not a raster format that Pillow decodes. Convert it to PNG or JPEG.": (
@@ -51,7 +51,7 @@ def find(source: str | Path) -> Path | list[Path]:
     if url and url[1].lower() == "file":
         text = _unquoted(text[url.end() - 1 :])
     elif url and not os.path.lexists(text):
-        raise ImagesError(f"{name_of(text)!r:.200} is on the network. Download the pictures first.")
+        raise ImagesError(f"{name_of(text)!r:.200} is a web address. Download the pictures first.")
     path = expanded(text)
     try:
         if path.exists():
@@ -61,7 +61,7 @@ def find(source: str | Path) -> Path | list[Path]:
     except (OSError, ValueError):  # a name that no file can have
         files = []
     if files and not all(map(Path.is_file, files)):
-        raise ImagesError(f"{name_of(text)!r:.200} matches folders. Give the folder that has them.")
+        raise ImagesError(f"{name_of(text)!r:.200} matches folders. Give their parent folder.")
     if files:
         return files
     raise ImagesError(
@@ -106,7 +106,7 @@ def find_all(sources: Sequence[str | Path]) -> tuple[list[Path], bool]:
     grouped = False
     for source in sources:
         path = expanded(source)
-        if _is_file(path):
+        if is_file(path):
             _refuse_others(path)
             files.append(path)
             continue
@@ -119,10 +119,3 @@ def find_all(sources: Sequence[str | Path]) -> tuple[list[Path], bool]:
             found = list(inside)
         files += [found] if isinstance(found, Path) else found
     return files, grouped
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        return False

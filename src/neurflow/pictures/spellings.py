@@ -42,7 +42,7 @@ class Spellings:
         self._classes = classes
 
     def fits(self, label: str) -> bool:
-        """Whether a label fits a class by the strict rules or in a looser form."""
+        """Return whether a label fits a class by the strict rules or in a looser form."""
         return self._classes.label(label) is not None or self._class_of(label) is not None
 
     def read(self, labels: Sequence[str | None]) -> tuple[list[str | None], list[str]]:
@@ -63,12 +63,12 @@ class Spellings:
         return [said.get(label, label) if label else label for label in labels], [note]
 
     def _is_number(self, label: str) -> bool:
-        """Whether a label can only be the number of a class, not a name."""
+        """Return whether a label can only be the number of a class, not a name."""
         digits = label.isascii() and label.isdigit() and len(label) < 10
         return digits and not self._classes.labelled(label)[1:] and not self._classes.named(label)
 
     def of_file(self, stem: str) -> str | None:
-        """The class with whose name a file's name begins, as in ``Abyssinian_100``, or None."""
+        """Return the class whose name the file name begins with, as in ``Abyssinian_100``; or None."""
         for text in (stem, _LAST_NUMBER.sub("", stem)):
             if not re.search(r"[^\W\d_]", text):  # a number is not the name of a class here
                 continue
@@ -79,7 +79,7 @@ class Spellings:
         return None
 
     def _found(self, labels: Iterable[str]) -> dict[str, int]:
-        """Label → class, for labels that fit a class only in a looser form."""
+        """Return label → class, for labels that fit a class only in a looser form."""
         found: dict[str, int] = {}
         sources = defaultdict[int, set[str]](set)
         for label in labels:
@@ -101,7 +101,7 @@ class Spellings:
         return self._by_form(label, numbers=True) if place is None else place
 
     def _by_form(self, label: str, *, numbers: bool) -> int | None:
-        """The single class that a label fits, with or without numbers before names."""
+        """Return the single class that a label fits, with or without numbers before names."""
         for key, number in _forms(label, numbers):
             found = {
                 place
@@ -116,7 +116,7 @@ class Spellings:
 
     @cached_property
     def _index(self) -> dict[str, list[tuple[int, int | None]]]:
-        """Form → (class, number before its name) of all classes with this form."""
+        """Form → (class, number before its name) of each class with this form."""
         found = defaultdict[str, list[tuple[int, int | None]]](list)
         for place, name in enumerate(self._classes.all):
             for part in {name, *name.split(",")}:
@@ -127,22 +127,22 @@ class Spellings:
 
 
 def not_from_zero(numbers: Iterable[int], classes: int) -> str:
-    """A note on labels that are numbers from 1 on, which are not those of the classes; or nothing.
+    """Return a note on labels that count from 1, unlike the classes; empty if they do not.
 
-    They may also be in another order: ``ImageFolder`` sorts folders as text.
+    Such numbers may also be in another order, because ``ImageFolder`` sorts folders as text.
     """
     found = {number for number in numbers if number >= 0}
     if not found or not 0 < min(found) < classes <= max(found):
         return ""
     return (
-        f"The labels are numbers up to {max(found)} without 0, and those of the classes are 0 to "
+        f"The labels are numbers up to {max(found)} without 0, but the classes have the numbers 0 to "
         f"{classes - 1}. These images count as unlabelled. Give names as labels, or class names that "
         "are these numbers (--class-names)."
     )
 
 
 def _forms(text: str, numbers: bool) -> Iterator[tuple[str, int | None]]:
-    """The (form, number before it) of a text, stricter forms first."""
+    """Yield (form, number before it) of a text, stricter forms first."""
     plain = _BETWEEN.sub(" ", folded(text).strip("/"))
     number = _NUMBER.fullmatch(plain)
     if not numbers:

@@ -3,8 +3,8 @@
 1. The column with the pictures is the first whose cells are all paths of files, relative to the table's
    folder or to the current one.
 2. If there is none, it is one whose cells are names of pictures in the table's folder or below, also
-   without their endings (``ID_001`` for ``train/ID_001.png``). One folder must have them all, or
-   each name must occur in one folder only.
+   without their extensions (``ID_001`` for ``train/ID_001.png``). One folder must have them all, or
+   each name must occur in only one folder.
 3. The labels are in the column with a usual header (``HEADERS``), and of several of these in one with
    names of classes. Otherwise, they are in columns of 0 and 1 whose headers are class names, in the
    only other column, or in the only one with names of classes.
@@ -17,14 +17,14 @@ import csv
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from neurflow.errors import ImagesError
 from neurflow.model.naming import ClassNames
 from neurflow.pictures.folders import find_pictures, name_of
 from neurflow.pictures.spellings import Spellings
-from neurflow.runtime.paths import expanded
+from neurflow.runtime.paths import expanded, is_file
 
 TABLES = (".csv", ".tsv", ".txt", ".lst")
 MAX_BYTES = 64 * 2**20
@@ -39,15 +39,15 @@ Row = Sequence[str]
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file may be a table of paths and labels."""
+    """Return whether a file may be a table of paths and labels."""
     return path.suffix.lower() in TABLES and path.is_file()
 
 
 def read_table(path: Path, names: ClassNames) -> tuple[list[Path], list[str | None], list[str]]:
     """Return the paths and the labels of a table, and notes.
 
-    Columns are divided by commas, tabs, semicolons or spaces. Of lines with the same path, the first
-    counts.
+    Columns are separated by commas, tabs, semicolons or spaces. If several lines have the same path,
+    the first one counts.
 
     Raises:
         ImagesError: it has no column with pictures.
@@ -66,14 +66,14 @@ def read_table(path: Path, names: ClassNames) -> tuple[list[Path], list[str | No
 
 
 def _pictures(path: Path, rows: Sequence[Row]) -> tuple[bool, int, list[Path], list[str]]:
-    """Whether there is a header, the column with the pictures, their paths, and notes."""
+    """Return whether there is a header, the column with the pictures, their paths, and notes."""
     width = min(map(len, rows), default=0)
     for header in (False, True):
         body = rows[header:]
         for column in range(width) if body else ():
             for folder in (path.parent, Path()):
                 files = [folder / expanded(row[column]) for row in body]
-                if _all_files(files):
+                if all(map(is_file, files)):
                     return header, column, files, []
     found = _Names(path.parent)
     for header in (False, True):
@@ -85,13 +85,13 @@ def _pictures(path: Path, rows: Sequence[Row]) -> tuple[bool, int, list[Path], l
                 first = f"{body[0][column]} is {name_of(known[0].relative_to(path.parent))}"
                 return header, column, known, [f"Names in {path.name} are looked up: {first}."]
     raise ImagesError(
-        f"{name_of(path)!r:.200} is read as a table, and no column has paths of pictures that exist, "
+        f"{name_of(path)!r:.200} was read as a table, but no column has paths of existing pictures, "
         "relative to its folder. Write one picture per line: PATH,LABEL"
     )
 
 
 def _without_missing(path: Path, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """The rows without those whose picture is missing, and a note on these.
+    """Return the rows whose picture exists, and a note on the others.
 
     Raises:
         ImagesError: most pictures are missing.
@@ -120,40 +120,35 @@ def _without_missing(path: Path, rows: Sequence[Row]) -> tuple[list[Row], list[s
 
 
 def _is_picture(folders: Sequence[Path], cell: str) -> bool:
-    return any(_all_files([folder / expanded(cell)]) for folder in folders)
+    return any(is_file(folder / expanded(cell)) for folder in folders)
 
 
 class _Names:
-    """The pictures below a folder, by their names with and without endings.
+    """The pictures below a folder, by their names with and without extensions.
 
     Args:
-        folder: is searched when a name is looked up for the first time.
+        folder: the folder, which is searched when the first name is looked up.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._known: dict[Path, dict[str, Path | None]] | None = None
 
     def has(self, cell: str) -> bool:
-        """Whether a folder has a picture of this name."""
-        if self._known is None:
-            self._known = self._read()
+        """Return whether a folder has a picture of this name."""
         return any(names.get(cell) for names in self._known.values())
 
     def paths_of(self, cells: Sequence[str]) -> list[Path]:
-        """The paths of pictures of these names; empty if some have none.
+        """Return the paths of pictures of these names; empty if a name has no picture.
 
         Raises:
             ImagesError: several folders have pictures of all these names.
         """
-        if self._known is None:
-            self._known = self._read()
         whole = [folder for folder, has in self._known.items() if all(map(has.get, cells))]
         if len(whole) > 1 and len({self._known[folder][cells[0]] for folder in whole}) > 1:
             one, two = (name_of(folder) for folder in whole[:2])
             raise ImagesError(
                 f"{cells[0]!r:.80} and the other names of the table are in {one!r} and in {two!r}. "
-                "Write paths into the table, or move it into the folder that is meant."
+                "Write paths into the table, or move the table into one of these folders."
             )
         found: list[Path] = []
         for cell in cells:
@@ -164,7 +159,8 @@ class _Names:
             found += paths
         return found
 
-    def _read(self) -> dict[Path, dict[str, Path | None]]:
+    @cached_property
+    def _known(self) -> dict[Path, dict[str, Path | None]]:
         """Folder → name relative to it → picture; None for a name that several pictures have."""
         known: defaultdict[Path, dict[str, Path | None]] = defaultdict(dict)
         for path in find_pictures(self._folder).pictures:
@@ -182,7 +178,7 @@ class _Names:
 def _once(
     files: Sequence[Path], labels: Sequence[str | None]
 ) -> tuple[list[Path], list[str | None], list[str]]:
-    """The first line of each path, and a note on the others."""
+    """Return the first line of each path, and a note on the others."""
     first: dict[str, int] = {}
     for line, file in enumerate(files):
         first.setdefault(os.path.abspath(file), line)
@@ -201,7 +197,7 @@ def _rows(path: Path) -> Iterator[list[str]]:
         lines = [line for line in text.splitlines() if line.strip()]
         first = lines[0] if lines else ""
         between = next((sign for sign in "\t;," if sign in first), None)
-        if between is None:  # the last column of a line with spaces
+        if between is None:  # spaces separate the last column
             yield from ([cell.strip() for cell in line.rsplit(None, 1)] for line in lines)
         else:
             cells = csv.reader(lines, delimiter=between, skipinitialspace=True)
@@ -210,17 +206,10 @@ def _rows(path: Path) -> Iterator[list[str]]:
         raise ImagesError(f"{name_of(path)!r:.200} cannot be read as a table: {error}.") from None
 
 
-def _all_files(paths: Sequence[Path]) -> bool:
-    try:
-        return all(map(Path.is_file, paths))
-    except (OSError, ValueError):  # a name that no file can have
-        return False
-
-
 def _labels(
     header: Row | None, body: Sequence[Row], pictures: int, names: ClassNames
 ) -> tuple[list[str | None], list[str]]:
-    """The label of each line, and notes."""
+    """Return the label of each line, and notes."""
     others = [column for column in range(min(map(len, body))) if column != pictures]
     called = {cell.casefold(): i for i, cell in enumerate(header or ()) if i in others}
     named = [called[name] for name in HEADERS if name in called]
@@ -241,17 +230,17 @@ def _labels(
         column = fitting[0]
     if column is None:
         shown = ", ".join((header or body[0])[each] for each in others[:8])
-        why = f"No column of the table is known to have labels ({shown}). Call one of them: label"
+        why = f"No column of the table was recognised as labels ({shown}). Rename one of them to: label"
         return [None] * len(body), [why] if others else []
     return [row[column] or None for row in body], []
 
 
 _BITS = {"0": False, "1": True, "0.0": False, "1.0": True}
-"""cells of a column that says of each picture whether it is of one class"""
+"""cells of a column that marks the pictures of one class"""
 
 
 def _marked(row: Row, classes: dict[int, str]) -> str | None:
-    """The only class whose column is 1; None if there are none or several."""
+    """Return the only class whose column is 1; None if there are none or several."""
     found = [name for column, name in classes.items() if _BITS[row[column]]]
     return found[0] if len(found) == 1 else None
 

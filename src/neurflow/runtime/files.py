@@ -1,4 +1,4 @@
-"""Write and read files safely, despite interrupted programs and untrusted folders.
+"""Writes and reads files safely, despite interrupted programs and untrusted folders.
 
 1. **Writing** (``replacing``): a new file with an unpredictable name is created beside the old one,
    filled and synced, and then renamed in one step. If the old name is a link, the link is replaced
@@ -40,9 +40,7 @@ SMALL = 16 * MEBIBYTE
 DEPTH = 32
 """largest depth of nested brackets in a JSON file"""
 BYTES_PER_SIGN = {b"{": 240, b"[": 64, b",": 40, b":": 100}
-"""character of a JSON text → largest number of bytes that Python needs for the value that it stands
-for
-"""
+"""character of a JSON text → largest number of bytes that Python needs for its value"""
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -120,9 +118,7 @@ else:
 
 
 def _opened(file: Path) -> int:
-    """Open a file for reading and return its descriptor. Links are not followed, and pipes do not
-    block.
-    """
+    """Return the descriptor of a file, opened for reading without following links or blocking."""
     return os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _NO_LINK)
 
 

@@ -1,7 +1,7 @@
 """Full float32 precision on a GPU.
 
-PyTorch lets the convolutions of a GPU round their factors to ten bits (TF32). This is enough to change
-the order of similar crops and core neurons.
+By default, PyTorch lets convolutions on a GPU round their inputs to a mantissa of ten bits (TF32). This
+is enough to change the order of similar crops and core neurons.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
-    """Let cuDNN compute in full float32, and restore PyTorch's setting at the end.
+    """Make cuDNN compute in full float32, and restore PyTorch's setting at the end.
 
     The setting is global in PyTorch, so it also affects other threads that use the GPU meanwhile.
     """

@@ -22,9 +22,9 @@ import numpy as np
 from neurflow.runtime.files import read, replacing
 
 EVERY = 60.0
-"""smallest interval between two writes, in seconds"""
+"""shortest interval between two writes, in seconds"""
 SHARE = 50.0
-"""writing takes at most one out of so many seconds; if it is slow, it is done less often"""
+"""writing takes at most this part of the time (1 / ``SHARE``); slow writes are therefore rarer"""
 LARGEST = 2**31
 """largest size of a file that is read, in bytes"""
 
@@ -48,7 +48,7 @@ class Journal:
         self._due = clock() + EVERY
 
     def follow(self, key: str, arrays: Arrays) -> None:
-        """Fill arrays with the stored values of a key, and store them from now on while they change."""
+        """Fill arrays with the stored values of a key, and store their changes from now on."""
         if self._file is None:
             return
         if self._before is None:
@@ -61,7 +61,7 @@ class Journal:
         self._followed |= named
 
     def tick(self) -> None:
-        """Write if it is time; ``WorkError`` if that is not possible."""
+        """Write if it is due; ``WorkError`` if that is not possible."""
         if self._clock() >= self._due:
             self.write()
 

@@ -22,7 +22,7 @@ MEMORY = "2GB"
 BATCH = 64
 """largest number of items in a batch"""
 IMAGES = 8
-"""largest number of images to run at once on a CPU; the values of more do not fit into its cache"""
+"""largest number of images to run at once on a CPU, whose cache does not hold the values of more"""
 LEAST = 10**6
 """smallest budget in bytes"""
 _SIZE = TypeAdapter(ByteSize)
@@ -116,14 +116,13 @@ class Batch:
                 start += len(part)
                 yield part, result
                 continue
-            self._halve(
-                len(part), problem
-            )  # outside of the handler, which would keep the tensors alive
+            # outside of the handler, which would keep the tensors alive
+            self._halve(len(part), problem)
 
     def _halve(self, tried: int, problem: str) -> None:
         if tried == 1:
             raise WorkError(
-                f"There is not enough memory for a single crop: {problem} "
+                f"There is not enough memory for a single crop: {problem.removesuffix('.')}. "
                 "Free some, or use a smaller model or another device, and re-run the same command "
                 "to resume."
             )

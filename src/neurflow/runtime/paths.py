@@ -1,4 +1,4 @@
-"""Expands ``~`` and ``$NAME`` in paths that the shell has not expanded."""
+"""Paths that users give: ``~`` and ``$NAME`` that the shell has not expanded, and impossible names."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         return Path(os.path.expandvars(text)).expanduser()
     except (RuntimeError, ValueError):  # there is no such user, or no such name
         return Path(text)
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is a file; names that no file can have are not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def all_expanded(value: Any) -> Any:

@@ -34,9 +34,7 @@ from neurflow.runtime.files import (
 from neurflow.runtime.journal import Journal
 
 CanContinue = Callable[[dict[str, Any], dict[str, Any]], bool]
-"""(earlier request, request) → whether the attributions of the earlier request can be used for the
-other
-"""
+"""(earlier request, request) → whether the attributions of the earlier request can be reused"""
 WORDS = {"answers": "preprocessing or forward pass", "outputs": "kind of outputs"}
 """key of a request → its name for users"""
 ROUNDING = 1e-3
@@ -44,9 +42,7 @@ ROUNDING = 1e-3
 LARGEST = 64 * MEBIBYTE
 """largest size of a JSON value, in bytes"""
 LONGEST, SHORT = 200, 50
-"""largest number of bytes of a name that is used as a file name, and the characters kept of a longer
-name
-"""
+"""largest number of bytes of a name that is used as a file name; characters that are kept of others"""
 
 
 class Workspace:
@@ -105,18 +101,14 @@ class Workspace:
         return Journal(None if self._temporary else file)
 
     def _file(self, name: str, ending: str) -> Path:
-        """Return the file of a name. Layers of ONNX have slashes in their names, and names may be
-        long.
-        """
+        """Return the file of a name, which may be long or have slashes (layers of ONNX)."""
         plain = re.sub(r'[/\\:*?"<>|%]', lambda found: f"%{ord(found[0]):x}", name)
         if len(plain.encode()) > LONGEST:
             plain = f"{plain[:SHORT]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
         return self.folder / f"{plain}{ending}"
 
     def clear(self, keep: Collection[str] = (), *, journals: bool = False) -> None:
-        """Remove all intermediate results except the named ones, and the journals unless they should
-        stay.
-        """
+        """Remove all intermediate results except those in ``keep``; ``journals`` keeps journals too."""
         for file in self.folder.iterdir():
             if file.stem not in keep and not (journals and file.suffix == ".npz"):
                 file.unlink()
@@ -195,11 +187,11 @@ def _is_numbers(value: Any) -> bool:
 
 
 def difference(found: Mapping[str, Any], request: Mapping[str, Any], kind: str = "run") -> str:
-    """Say why a folder with the request ``found`` cannot be used for another one, and what to do."""
+    """Explain why a folder with the request ``found`` cannot be used for another, and what to do."""
     before, now = found.get("method", 1), request.get("method", 1)
     if before != now:
         return (
-            f"holds a {kind} of version {before} of the method; this neurflow has version {now} and "
+            f"has a {kind} of version {before} of the method; this neurflow has version {now} and "
             "may find another circuit. Keep it and give another --out, or replace it: --redo"
         )
     differing = [key for key in request if not same_value(found.get(key), request[key])]

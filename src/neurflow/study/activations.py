@@ -85,9 +85,8 @@ class ModelOnImages:
     def classes(self, pixels: Tensor) -> list[tuple[int, ...]]:
         """Return the predicted classes of each image of a batch: one, or any number if multi-label."""
         rows = np.arange(len(pixels))
-        return [
-            c for _, part in self.batch.map(partial(self._predicted, pixels), rows) for c in part
-        ]
+        parts = self.batch.map(partial(self._predicted, pixels), rows)
+        return [classes for _, part in parts for classes in part]
 
     def _predicted(self, pixels: Tensor, rows: np.ndarray) -> list[tuple[int, ...]]:
         model = self.model
@@ -120,8 +119,8 @@ def concept_images(
     """Choose the images of ``D``: those that belong to the target, or ``max_images`` of them.
 
     If there are more than ``max_images``, they are drawn with the seed and spread over the folders. A
-    target inside the network has no predictions, so all images are used. With
-    ``predictions``, no image is read.
+    target inside the network has no predictions, so all images are used. With ``predictions``, no image
+    is read.
 
     Raises:
         ImagesError: no image can be read, or none belongs to the target.
@@ -146,7 +145,7 @@ def concept_images(
         for indices, pixels in runner.readable(candidates, min(runner.batch.size, limit), unread):
             if rule == "predicted":
                 predicted = runner.classes(pixels)
-                seen.update(c for classes in predicted for c in classes)
+                seen.update(c for each in predicted for c in each)
                 chosen += [
                     i for i, c in zip(indices, predicted, strict=True) if classes.intersection(c)
                 ]
@@ -157,7 +156,7 @@ def concept_images(
     skipped = {i: SkippedImage(name=images.refs[i].name, reason=why) for i, why in unread.items()}
     if not chosen:
         raise ImagesError(_why_none(runner, target, rule, list(skipped.values()), seen))
-    if len(chosen) >= limit:  # images after the last one were not needed
+    if len(chosen) >= limit:  # later images were not needed
         asked = set(order[: order.index(chosen[limit - 1])])
         skipped = {i: image for i, image in skipped.items() if i in asked}
     return ConceptImages(tuple(sorted(chosen[:limit])), tuple(skipped[i] for i in sorted(skipped)))
@@ -173,7 +172,7 @@ def _why_none(
     model, images = runner.model, runner.images
     if len(skipped) == len(images):
         first = skipped[0]
-        return f"None of the {len(images)} images can be read. The first, {first.name}: {first.reason}."
+        return f"None of the {len(images)} images can be read. {first.name}: {first.reason}."
     if rule == "labelled":
         labels = sorted({ref.label for ref in images.refs if ref.label})[:5]
         known = f"labels are {', '.join(labels)}, …" if labels else "the images have no labels"

@@ -36,7 +36,7 @@ from neurflow.runtime.memory import Batch
 MAX_AVERAGED = 128
 """largest number of crops over which a mean is computed"""
 SCRATCH = 8 * 2**30
-"""largest size of the files in bytes; at most half of the free disk space is used"""
+"""largest size of the files, in bytes; they also take at most half of the free disk space"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class _Form:
         dtype: type of its numbers.
         axis: its batch axis.
         per_sample: number of entries of the batch axis for one crop.
-        channels_last: whether the map is stored with the channels of a place side by side.
+        channels_last: whether the channels of a position are stored side by side.
     """
 
     shape: tuple[int, ...]
@@ -142,13 +142,11 @@ class _OnDisk:
     def __init__(self, slots: int, form: _Form, file: Path) -> None:
         self._form, self._bytes = form, form.values * form.dtype.itemsize
         with guard_disk(file):
-            file.unlink(missing_ok=True)  # files of a run that was killed
+            file.unlink(missing_ok=True)  # left by a run that was killed
             self._file = create(file)
             weakref.finalize(self, self._file.close)
             reserve(self._file, slots * self._bytes)
-        with contextlib.suppress(
-            PermissionError
-        ):  # on systems where a file in use cannot be removed
+        with contextlib.suppress(PermissionError):  # some systems do not remove a file in use
             file.unlink()
 
     def write(self, first: int, rows: Tensor) -> None:
@@ -234,9 +232,8 @@ class FeatureMaps:
         self._segments = tuple(segments)
         self._wanted = [tuple(segment.observed) for segment in segments]
         self._survey({k: a for s in segments for k, a in s.observed.items()})
-        disk = (
-            min(SCRATCH, shutil.disk_usage(folder).free // 2) if self._device.type == "cpu" else 0
-        )
+        on_cpu = self._device.type == "cpu"
+        disk = min(SCRATCH, shutil.disk_usage(folder).free // 2) if on_cpu else 0
         self._memory, self._capacity = memory, max(memory, disk)
         self._kept: dict[Key, _Store] = {}
         self._means: dict[int, Tensor] = {}
@@ -274,7 +271,7 @@ class FeatureMaps:
 
     @property
     def needs_all_crops(self) -> bool:
-        """Whether the streaming pass should ``add`` all crops: if there is room, and none is stored."""
+        """Whether the streaming pass should ``add`` all crops: they fit, and none is stored yet."""
         return self.keeps_all and not self._used
 
     @property
@@ -301,7 +298,7 @@ class FeatureMaps:
         fits = slots * self._bytes(keys) <= self._memory
         in_memory = (
             fits or self._device.type != "cpu"
-        )  # a single crop may be larger than the memory
+        )  # a single crop may be larger than the budget
         for number, key in enumerate(keys):
             form, file = self._forms[key], self._folder / f"features-{number}.bin"
             self._kept[key] = (

@@ -31,9 +31,7 @@ from neurflow.study.features import FeatureMaps, SegmentMaps
 from neurflow.study.shared import Shared
 
 PAIR = 16
-"""memory for attributing one (target, crop) pair, relative to the size of the segment's inputs on a
-crop
-"""
+"""memory for attributing a (target, crop) pair, relative to the segment's inputs on one crop"""
 PAIRS_ON_GPU = 1024
 """largest number of pairs to attribute at once on a GPU, which is idle with few of them"""
 
@@ -137,7 +135,7 @@ class Study:
 
     @property
     def _identity(self) -> tuple[object, ...]:
-        """Return everything that the pooled activations of an image depend on."""
+        """Everything that the pooled activations of an image depend on."""
         crops = self.crops
         return self.model.info.digest, crops.images.digest, crops.granularities, self.precision
 
