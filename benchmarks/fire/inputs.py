@@ -215,7 +215,7 @@ def uploads(_: Path) -> Target:
             return picture_bomb(rng)
         return damaged(rng.choice(valid), rng)
 
-    return make, lambda data: picture_from(data).convert("RGB").resize((8, 8))
+    return make, lambda data: picture_from(data, "picture").convert("RGB").resize((8, 8))
 
 
 def images(scratch: Path) -> Target:
