@@ -28,7 +28,9 @@ from neurflow.circuit import LabelStore, load_edits
 from neurflow.circuit.attachments import read_edits
 from neurflow.circuit.edits import file_name as edits_file
 from neurflow.circuit.label_file import file_name as label_file
-from neurflow.circuit.robustness_file import file_name as robustness_file
+from neurflow.circuit.robustness_file import (
+    file_name as robustness_file,
+)
 from neurflow.model.picture_modes import in_mode
 from neurflow.pictures.decoding import open_picture
 from neurflow.runtime.workspace import Workspace
@@ -39,7 +41,7 @@ QUERIES = tuple(f"SELECT * FROM {table}" for table in TABLES)
 
 
 def _file(file: Path, use: Callable[[], object]) -> Target:
-    """Return a target that replaces a JSON file by inputs made from it, and then calls ``use``."""
+    """Replace a JSON file by inputs made from it."""
     valid = [json.loads(file.read_text())]
 
     def written(data: bytes) -> object:
@@ -167,7 +169,7 @@ def atlas(scratch: Path) -> Target:
 
 
 def packing(scratch: Path) -> Target:
-    """Return damaged packed files, which are read when an atlas is rebuilt."""
+    """Damaged packed files, read when an atlas is rebuilt."""
     jobs.prepare("pack", scratch)
     jobs.pack(scratch)
     place, spare = scratch / "atlas", scratch / "spare"
@@ -205,7 +207,7 @@ def picture_bomb(rng: random.Random) -> bytes:
 
 
 def uploads(_: Path) -> Target:
-    """Return files that a person uploads to the live explorer."""
+    """Files that a person uploads to the live explorer."""
     valid = pictures_of()
 
     def make(rng: random.Random) -> bytes:
@@ -213,7 +215,7 @@ def uploads(_: Path) -> Target:
             return picture_bomb(rng)
         return damaged(rng.choice(valid), rng)
 
-    return make, lambda data: picture_from(data, "x.jpg").convert("RGB").resize((8, 8))
+    return make, lambda data: picture_from(data, "picture").convert("RGB").resize((8, 8))
 
 
 def images(scratch: Path) -> Target:
@@ -231,7 +233,7 @@ def images(scratch: Path) -> Target:
 
 
 def json_texts(_: Path) -> Target:
-    """Return JSON texts, read by the JSON reader."""
+    """Return the JSON reader."""
     from neurflow.runtime.files import SMALL, json_value
 
     def make(rng: random.Random) -> bytes:

@@ -64,7 +64,7 @@ def test_the_strongest_path_and_its_navigation(page, wide, way):
 def test_the_whole_path_is_in_view(show, width):
     page = show(large(6, 12, 200))
     page.set_viewport_size({"width": width, "height": 720})
-    start = page.locator(".card").first.get_attribute("data-group")
+    start = page.locator(".card").last.get_attribute("data-group")
     page.evaluate("start => { location.hash = `group=${start}` }", start)
     panel = page.get_by_role("complementary")
     expect(panel).to_be_visible()
