@@ -58,7 +58,6 @@ class Block:
     neurons: range
 
 
-ENCODER = "encoder.layers.encoder_layer"
 BLOCKS = [
     Block("basic", "resnet18", "layer4.0", "layer4.1", range(185, 186)),
     Block("basic", "resnet18", "layer3.0", "layer3.1", range(100, 101)),

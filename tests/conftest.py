@@ -57,10 +57,10 @@ from neurflow.stats import Interval
 from tests.distribution import LONG, Files
 from tests.exports import shared_networks
 
-# the duration of an example is meaningless on a busy machine
+# how long an example takes says nothing on a busy machine
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
-# The graphs of networks are many small objects, which frequent collections go through again and again.
+# Exported graphs consist of many small objects, which frequent garbage collections would traverse.
 gc.set_threshold(50_000, 20, 20)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

@@ -20,7 +20,7 @@ SHARED = (SmallNet, DemoNet)  # not their subclasses
 
 
 def shared_networks() -> cached_property[Any]:
-    """A replacement of ``Model.network``."""
+    """A replacement for ``Model.network``."""
     export, kept = Model.network.func, {}
 
     def network(model: Model) -> Any:

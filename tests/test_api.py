@@ -20,7 +20,7 @@ BEE = 309
 
 @pytest.fixture
 def trained(monkeypatch):
-    """A replacement of downloaded weights: every picture is a bee, mainly because of neuron 185."""
+    """A replacement for downloaded weights: every picture is a bee, mainly because of neuron 185."""
     torch.manual_seed(0)
     module = models.googlenet(weights=None, init_weights=False, aux_logits=True)
     settle(module, seed=2)  # a seed whose random features form several groups

@@ -296,7 +296,7 @@ def test_a_planted_violation_is_found(path: str, planted: str) -> None:
     assert found.startswith(path)
 
 
-def test_a_planted_circle_is_found() -> None:
+def test_a_planted_cycle_is_found() -> None:
     files = sources()
     files["stats.py"] += "\ndef late():\n    from neurflow import refs\n"
     files["refs.py"] += "\nfrom neurflow.stats import Interval\n"

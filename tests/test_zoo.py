@@ -15,7 +15,7 @@ ARCHITECTURES = [
     ("timm", "mobilevit_xxs"),  # convolutions and tokens alternate
     ("timm", "starnet_s050"),  # products of two branches
     ("timm", "edgenext_xx_small"),  # attention across channels
-    ("transformers", "swin"),  # windows, channels last, ModelOutput
+    ("transformers", "swin"),  # windows, channels last, a ModelOutput
     ("transformers", "beit"),  # relative position bias
 ]
 

@@ -91,7 +91,7 @@ def test_tables_are_packed_only_if_a_quarter_is_new(sweep, circuits):
 
 
 class Killed(BaseException):
-    """Stands for a kill: no code catches it."""
+    """Simulates a kill; no code catches it."""
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["first", "again"])

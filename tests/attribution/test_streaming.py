@@ -34,7 +34,7 @@ class Concept:
 
 
 class Held:
-    """A replacement of ``SegmentMaps`` with blocks of four crops that counts requests."""
+    """A replacement for ``SegmentMaps`` with blocks of four crops that counts requests."""
 
     def __init__(self, segment, values):
         self.segment, self.values, self.taken = segment, values, Counter()

@@ -110,7 +110,7 @@ def test_mistakes_are_where_labels_and_predictions_differ(model, circuit, studie
         assert not any(g.id.startswith("head/") for g in mistake.groups)
 
 
-def test_without_false_positives_the_audit_says_so(planted):
+def test_the_audit_reports_that_there_are_no_false_positives(planted):
     model, circuit, data = planted
     clean = [(image, label) for image, label in data if not image[2].any()]
     report = audit(circuit, model, clean)

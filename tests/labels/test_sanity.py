@@ -1,7 +1,7 @@
 """The missing-label and extra-label tests (arXiv 2506.05774) of measures for labels.
 
-A label that misses half of what it should name, or that also names as much again, is worse, so a
-measure must decrease. A measure passes a test if it decreases by ``CLEARLY`` in nearly all cases.
+A label is worse if it fits only half of the right crops, or as many wrong crops as well, so a measure
+must decrease. A measure passes a test if it decreases by ``CLEARLY`` in nearly all cases.
 Average precision passes both tests. Accuracy, AUC and the share of crops found each fail at least one,
 so no decision depends on them.
 """
@@ -47,13 +47,13 @@ def scored(fits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def missing(fits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The label without half of what it fits."""
+    """``[crop]`` whether a worse label fits: one that fits only half of these crops."""
     lost = rng.permutation(np.flatnonzero(fits))[: fits.sum() // 2]
     return fits & ~np.isin(np.arange(len(fits)), lost)
 
 
 def extra(fits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The label, which also fits the same number of wrong crops."""
+    """``[crop]`` whether a worse label fits: one that also fits as many wrong crops."""
     more = rng.permutation(np.flatnonzero(~fits))[: fits.sum()]
     return fits | np.isin(np.arange(len(fits)), more)
 

@@ -20,7 +20,7 @@ COSTS = [
 ]
 
 
-def test_the_expected_targets_are_fewer_than_tau_for_each_above_and_no_more_than_fire():
+def test_expected_targets_share_core_neurons_and_do_not_exceed_those_that_fire():
     assert expected_targets(COSTS, 3) == [1, 3, 6]
     assert expected_targets(COSTS, 16) == [1, 16, 20]
     assert expected_targets([COSTS[0], Cost("c", "b", 1.0, 0.0, 9, 2)], 16) == [1, 2]

@@ -29,7 +29,7 @@ def model(act=nn.ReLU, mean=0.0, **options):
 @pytest.mark.parametrize(
     "other",
     [
-        {"mean": 0.3},  # as a mended --mean
+        {"mean": 0.3},  # as if --mean had been corrected
         {"act": nn.Tanh},  # the same parameters in another forward pass
         {"output": "sigmoid"},
     ],

@@ -277,7 +277,7 @@ def test_a_folder_names_the_file_of_weights_in_it(tmp_path, state):
         load_weights(zeros(), tmp_path)
 
 
-def test_a_file_that_was_cut_short_is_told(tmp_path, state):
+def test_a_truncated_file_is_reported(tmp_path, state):
     torch.save(state, tmp_path / "net.pt")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "net.pt").read_bytes()[:-200])
     with pytest.raises(ModelError, match="is cut short"):

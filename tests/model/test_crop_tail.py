@@ -147,7 +147,7 @@ def test_targets_of_a_crop_share_one_gradient_in_inverted_residuals(case, reques
 
 def test_no_tensor_waits_for_the_garbage_collector(case):
     """Reference cycles would keep all values of many crops in memory."""
-    shared(case)  # what is made once may have cycles
+    shared(case)  # objects that are made only once may have cycles
     gc.collect()
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)

@@ -155,7 +155,7 @@ def test_layers_that_do_not_feed_each_other_are_refused():
 
 
 class Wrapped(nn.Module):
-    """Returns its logits inside something."""
+    """Returns its logits inside a container."""
 
     def __init__(self, form):
         super().__init__()

@@ -86,7 +86,7 @@ CASES = {
     "adaptive max pool": lambda y: F.adaptive_max_pool2d(y, 2),
     "nearest": lambda y: F.interpolate(torch.relu(y), scale_factor=2),
     "bilinear": lambda y: F.interpolate(torch.relu(y), scale_factor=2, mode="bilinear"),
-    # functions of one number
+    # element-wise functions
     "relu": torch.relu,
     "relu6": F.relu6,
     "hardtanh": nn.ReLU6(),
@@ -117,7 +117,7 @@ CASES = {
     "general mean": lambda y: y.clamp(min=1e-6).pow(3).mean((2, 3)).pow(1 / 3),
     "prelu": lambda y: F.prelu(y, W[0, :1].abs() / 4),
     "prelu by channel": lambda y: F.prelu(y, torch.tensor([0.1, 0.2, 0.3, 0.4])),
-    # the same numbers elsewhere
+    # the same values in another arrangement
     "cat": lambda y: torch.cat([torch.relu(y), y, y], 1),
     "stack": lambda y: torch.stack([y, torch.relu(y), y], 1),
     "constant pad": lambda y: aten.constant_pad_nd.default(y, [1, 1], 2.0),

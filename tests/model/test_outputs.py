@@ -282,11 +282,11 @@ def test_class_names_decide_between_heads_of_different_width():
     assert (model.network.classes, model.network.output_name) == (4, "head")
 
 
-def test_a_clamp_that_changes_probabilities_is_not_passed_over():
+def test_a_clamp_that_changes_probabilities_makes_them_doubtful():
     assert Model(Ends(lambda z: z.sigmoid().clamp(0.3, 0.6)), transform=PLAIN).output_spec.doubtful
 
 
-def test_features_in_place_of_classes_are_told():
+def test_outputs_that_are_features_are_reported():
     model = Model(Ends(lambda z: {"pooler_output": z}), transform=PLAIN)
     assert "features, not classes: they are called 'pooler_output'" in model.notes[0]
     assert model.output_spec.kind == "values"

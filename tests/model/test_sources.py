@@ -228,7 +228,7 @@ def test_another_input_size_keeps_the_proportion_of_torchvisions_preset(size, to
         ("file:~/net.ipynb:make", "There is no Python file"),
     ],
 )
-def test_references_of_other_kinds_are_told(reference, told):
+def test_references_of_other_kinds_are_explained(reference, told):
     with pytest.raises(ModelError, match=told):
         load_model(reference, "random")
 
@@ -405,11 +405,11 @@ def test_an_onnx_file_can_be_loaded(tmp_path):
         ({"mean": 0.5, "std": 58.4}, "divide both by 255"),
     ],
 )
-def test_means_and_deviations_that_no_pixels_have_are_refused(options, told):
+def test_impossible_means_and_deviations_of_pixels_are_refused(options, told):
     with pytest.raises(ModelError, match=told):
         load_model("torchvision:squeezenet1_1", "random", **options)
 
 
-def test_a_size_that_torchvision_cannot_build_is_told_in_one_line():
+def test_a_size_that_torchvision_cannot_build_is_reported_in_one_line():
     with pytest.raises(ModelError, match=r"cannot build vit_b_16 .* indivisible by patch size"):
         load_model("torchvision:vit_b_16", "random", input_size=100)

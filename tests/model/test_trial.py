@@ -78,7 +78,7 @@ def test_networks_without_modules_are_reported():
         def forward(self, x):
             return self.parts[0](x)
 
-    with pytest.raises(LayerError, match=r"nn\.ModuleList, and not functions or in a plain list"):
+    with pytest.raises(LayerError, match=r"not functions or modules in a plain list"):
         discover(Model(Hidden(), transform=PLAIN), torch.rand(2, 3, 32, 32), 1)
 
 
@@ -172,7 +172,7 @@ def test_training_wrappers_are_unwrapped():
         (lambda self, ids=None, pixel_values=None: self.net(pixel_values), "takes pixel_values="),
     ],
 )
-def test_what_a_network_takes_instead_of_a_batch_is_told(forward, told):
+def test_networks_with_other_inputs_than_a_batch_are_explained(forward, told):
     class Other(nn.Module):
         def __init__(self):
             super().__init__()
@@ -193,12 +193,12 @@ def test_what_a_network_takes_instead_of_a_batch_is_told(forward, told):
         (None, "not a NoneType"),
     ],
 )
-def test_what_is_no_module_is_told(value, told):
+def test_objects_that_are_not_modules_are_explained(value, told):
     with pytest.raises(ModelError, match=told):
         Model(value)
 
 
-def test_a_network_that_can_be_quantised_and_is_not_is_explained():
+def test_a_network_prepared_for_quantisation_is_explained():
     class Adds(SmallNet):
         def __init__(self):
             super().__init__()
@@ -210,7 +210,7 @@ def test_a_network_that_can_be_quantised_and_is_not_is_explained():
     assert Model(settle(Adds()), transform=PLAIN).network.classes == 4
 
 
-def test_a_fault_in_the_forward_pass_is_told_with_its_line():
+def test_an_error_in_the_forward_pass_is_reported_with_its_line():
     class Faulty(nn.Module):
         def forward(self, x):
             return x[self.missing]
@@ -221,7 +221,7 @@ def test_a_fault_in_the_forward_pass_is_told_with_its_line():
         _ = Model(Faulty()).output_spec
 
 
-def test_outputs_that_are_not_finite_are_told():
+def test_outputs_that_are_not_finite_are_reported():
     class Root(SmallNet):
         def forward(self, x):
             return super().forward(x) * (x[:, 0, 0, :1] - 0.5).sqrt()

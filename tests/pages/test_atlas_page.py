@@ -197,7 +197,7 @@ def test_search_for_classes_and_browser_history(open_page):
     page = open_page()
     box = page.get_by_role("searchbox")
     box.fill("W")
-    expect(page.locator("nav li")).to_have_count(3)  # wasp; what calls itself window, or a group so
+    expect(page.locator("nav li")).to_have_count(3)  # by their names or the label of a group
     box.fill("was")
     expect(page.get_by_role("status")).to_have_text("1 circuit")
     expect(page.locator(".class-point:not(.dim)")).to_have_count(1)

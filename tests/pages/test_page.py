@@ -46,7 +46,7 @@ def test_cards_are_drawn_before_their_pictures_are_read(browser, wide):
     drawn = threading.Event()
 
     class Slow(BaseHTTPRequestHandler):
-        """Sends the pictures only once the cards are drawn."""
+        """Sends the pictures only after the cards are drawn."""
 
         def do_GET(self):
             self.send_response(200)

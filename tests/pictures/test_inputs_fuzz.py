@@ -187,7 +187,7 @@ SPELT = st.text("catdogCD-_./ '\u2019017(),\u00e9\u0130\u00b2", max_size=12) | P
     names=st.lists(SPELT, min_size=1, max_size=6),
     labels=st.lists(st.none() | SPELT, max_size=6),
 )
-def test_labels_in_any_spelling(names, labels):
+def test_random_labels(names, labels):
     classes = ClassNames(names)
     read, notes = Spellings(classes).read(labels)
     changed = [(old, new) for old, new in zip(labels, read, strict=True) if old != new]
@@ -229,7 +229,7 @@ PIECES = st.sampled_from(
     .map("".join)
     .map(os.fsencode),
 )
-def test_places_of_anything(pieces, table):
+def test_random_paths(pieces, table):
     text = "".join(pieces)
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
@@ -257,7 +257,7 @@ HEADS = st.sampled_from(
 
 @FEW
 @given(head=HEADS, rest=st.binary(max_size=40), cut=st.integers(0, 60))
-def test_what_is_no_picture(head, rest, cut):
+def test_random_bytes_as_pictures(head, rest, cut):
     cured(open_picture, (head + rest)[:cut])
 
 
@@ -360,7 +360,7 @@ CONTENTS = st.recursive(
 @given(
     value=ANYTHING | ARRAYS | TENSORS | st.sampled_from([nn.Linear, "resnet18", len, nn.Identity()])
 )
-def test_modules_of_anything(value):
+def test_random_values_as_modules(value):
     cured(lambda: Model(value).input_size)
 
 

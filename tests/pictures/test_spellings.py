@@ -103,7 +103,7 @@ def test_numbers_that_do_not_count_from_zero_are_no_classes(tmp_path):
         assert [ref.label for ref in images.refs] == expected
 
 
-def test_the_order_of_folders_in_torchvision_is_told(tmp_path):
+def test_another_order_of_folders_in_torchvision_is_reported(tmp_path):
     fill(tmp_path, *(f"{number}/a.png" for number in range(11)))
     images = load_images(tmp_path, model_of(*map(str, range(11))))
     assert [ref.label for ref in images.refs][:3] == ["0", "1", "10"]

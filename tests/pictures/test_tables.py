@@ -1,4 +1,4 @@
-"""Tables of pictures as people have them: names without endings, several columns of labels."""
+"""Tables of pictures as people have them: names without extensions, several columns of labels."""
 
 import pytest
 
@@ -36,7 +36,9 @@ def labels(images):
         ("image,animal,sex\nID_1,dog,male\nID_2,cat,male\n", ["dog", "cat"]),
     ],
 )
-def test_names_without_endings_are_looked_up_and_labels_found_among_columns(table, text, expected):
+def test_names_without_extensions_are_looked_up_and_the_label_column_is_found(
+    table, text, expected
+):
     images = table(text)
     assert labels(images) == expected
     assert [ref.name for ref in images.refs] == ["ID_1.png", "ID_2.png"]
@@ -44,13 +46,13 @@ def test_names_without_endings_are_looked_up_and_labels_found_among_columns(tabl
     assert "is train/ID_1.png" in images.notes[0]
 
 
-def test_a_table_without_labels_says_so(table):
+def test_a_table_without_labels_gives_a_note(table):
     images = table("image,age,sex\nID_1,40,male\nID_2,50,male\n")
     assert labels(images) == [None, None]
     assert "No column of the table was recognised as labels (age, sex)" in images.notes[1]
 
 
-def test_names_in_two_folders_are_refused_and_in_parts_of_a_folder_found(table, tmp_path):
+def test_names_in_each_of_two_folders_are_refused_but_may_be_divided_among_them(table, tmp_path):
     fill(tmp_path, "masks/ID_1.png", "masks/ID_2.png", "part_1/P1.png", "part_2/P2.png")
     with pytest.raises(ImagesError, match=r"are in .*(masks|train).* and in .*(masks|train)"):
         table("id,label\nID_1,cat\nID_2,dog\n")
@@ -58,7 +60,7 @@ def test_names_in_two_folders_are_refused_and_in_parts_of_a_folder_found(table, 
 
 
 @pytest.mark.parametrize("ending", [".png", ""])
-def test_the_pictures_that_a_table_lacks_are_named_and_left_out(table, ending):
+def test_missing_pictures_of_a_table_are_reported_and_left_out(table, ending):
     folder = "train/" if ending else ""
     rows = [f"{folder}ID_{i}{ending},{label}" for i, label in ((1, "cat"), (3, "dog"), (2, "cat"))]
     images = table("\n".join(["path,label", *rows]))

@@ -1,4 +1,4 @@
-"""Planted circuits: the network does what the plan says, and the scores what they promise."""
+"""Planted circuits: networks follow their plan, and scores compare methods with the true circuit."""
 
 from collections import Counter
 
@@ -29,7 +29,7 @@ def study(network):
 
 
 class Calm:
-    """Stands for a generator: no jitter, no noise."""
+    """A replacement for a random generator, without jitter and noise."""
 
     def uniform(self, low, high):
         return 1.0
@@ -45,7 +45,7 @@ def responses(network, scene, layer):
         return network.model.outputs([network.model.node(layer)])(pixels)[0][0].numpy()
 
 
-def test_a_detector_answers_to_its_primitive_alone(network):
+def test_a_detector_responds_only_to_its_primitive(network):
     tiles = {(i, 2): {name} for i, name in enumerate(COLOURS)}
     tiles |= {(i, 5): {name} for i, name in enumerate(PATTERNS)}
     found = responses(network, Scene("all", tiles), "detectors")
@@ -58,7 +58,7 @@ def test_a_detector_answers_to_its_primitive_alone(network):
             assert found[number, down, right] == pytest.approx(expected, abs=0.12)
 
 
-def test_colours_and_patterns_do_not_mix():
+def test_templates_of_patterns_are_orthogonal_and_colours_are_distinct():
     for pattern in PATTERNS:
         assert pattern_template(pattern).sum() == 0
         for other in PATTERNS:
@@ -71,7 +71,7 @@ def test_colours_and_patterns_do_not_mix():
 
 
 def drawn(network, name, at=(2, 2)):
-    """A scene with one concept once, by the recursion of the definition."""
+    """A scene that contains one concept once, placed by the recursive definition."""
     scene = Scene(name)
 
     def put(concept, right, down):
@@ -85,7 +85,7 @@ def drawn(network, name, at=(2, 2)):
 
 
 @pytest.mark.parametrize("layer", ["parts", "motifs"])
-def test_a_unit_fires_where_both_children_are_and_not_at_one(network, layer):
+def test_a_unit_fires_where_both_children_are_present_and_not_at_one_alone(network, layer):
     level = network.layers.index(layer)
     for number, unit in enumerate(network.plan.levels[level]):
         if "anything" in unit.concepts or unit.distractor:
@@ -95,12 +95,11 @@ def test_a_unit_fires_where_both_children_are_and_not_at_one(network, layer):
             assert whole[2, 2] == pytest.approx(unit.level, abs=0.01)
             for child in network.plan.concepts[name].children:
                 alone = responses(network, drawn(network, child), layer)[number]
-                assert (
-                    alone.max() < 0.35 * unit.level
-                )  # jitter lifts one child a little above the threshold
+                # jitter can raise one child slightly above the threshold
+                assert alone.max() < 0.35 * unit.level
 
 
-def test_twins_fire_as_strongly_and_move_no_class(network):
+def test_distractors_fire_as_strongly_as_real_units_and_affect_only_their_own_class(network):
     model, head = network.model, network.model.module.head.weight
     for level, units in enumerate(network.plan.levels):
         kinds = Counter((u.concepts, u.level) for u in units if not u.distractor)
@@ -118,8 +117,8 @@ def test_twins_fire_as_strongly_and_move_no_class(network):
     assert head.shape == (3, len(network.plan.levels[-1]))
 
 
-def test_the_circuit_is_all_that_the_target_depends_on(network):
-    """By gradients of a network with all thresholds gone: a wire is one that carries any."""
+def test_the_target_depends_on_the_circuit_alone(network):
+    """Without thresholds, a unit influences the target if a path of non-zero weights leads to it."""
     assert list(network.circuit) == list(network.layers)
     linear = network.model.module
     reach = {"head": {network.model.target("class-0").neuron}}
@@ -135,8 +134,8 @@ def test_the_circuit_is_all_that_the_target_depends_on(network):
     assert core == {s for s in reach["motifs"]}
 
 
-def test_true_weights_are_the_drive_by_each_input(network):
-    """Zeroing an input of a unit that fires lowers it by its weight, times the unit's gain."""
+def test_true_weights_are_the_effects_of_zeroing_each_input(network):
+    """Zeroing an input of a unit that fires reduces it by the true weight times the unit's gain."""
     plan, model = network.plan, network.model
     segment = model.segment("parts", "motifs")
     scene = drawn(network, plan.concepts["motif-0"].name)
@@ -155,11 +154,11 @@ def test_true_weights_are_the_drive_by_each_input(network):
                 assert moved == pytest.approx(min(expected, float(whole)), abs=0.12)
 
 
-def test_the_target_is_what_its_scenes_are_called(network):
+def test_scenes_of_a_class_have_its_largest_logits(network):
     with torch.no_grad():
         logits = network.model.module(network.images)
     for name in ("class-0", "class-1"):
-        # a scene full of one of its concepts alone is as much of the class as one with all three
+        # a scene with many copies of one of its concepts belongs to the class as well
         parts = {name, *network.plan.classes[name]}
         own = [i for i, scene in enumerate(network.scenes) if scene.about == name]
         others = [i for i, scene in enumerate(network.scenes) if scene.about not in parts]
@@ -179,7 +178,7 @@ def test_the_method_recovers_the_circuit(study):
     assert np.mean([g.neurons for g in groups]) >= 0.9
 
 
-def test_distractors_fool_what_looks_at_activations_only(study):
+def test_distractors_mislead_methods_without_attribution(study):
     for method in ("activation", "weight_norm", "random"):
         scores = study.scores(method)
         assert np.mean([s.recall for s in scores]) < 0.7
@@ -218,14 +217,14 @@ def test_every_trait_at_every_depth_can_be_built(depth, trait):
     assert any(u.concepts == ("anything",) for u in units) == (trait == "inhibitory")
 
 
-def test_what_cannot_be_built_is_said():
+def test_networks_that_cannot_be_built_are_refused():
     with pytest.raises(RequestError, match="a depth from 3 to 6, not 7"):
         planted.build(7)
     with pytest.raises(RequestError, match="no trait 'magic'"):
         planted.build(4, traits=["magic"])
 
 
-def test_adjusted_rand_is_scikit_learns():
+def test_adjusted_rand_equals_that_of_scikit_learn():
     rng = np.random.default_rng(0)
     for size, first, second in ((30, 3, 4), (12, 1, 2), (9, 9, 2), (5, 1, 1)):
         a, b = rng.integers(0, first, size), rng.integers(0, second, size)
@@ -238,7 +237,7 @@ def test_weight_scores_by_hand():
     signed = np.array([[0.4, 0.1, 0.2, 9.0], [0.0, 0.0, 2.0, 0.0]])
     sign, rank = weight_scores(truth, signed, [0, 1])
     assert sign == pytest.approx((2 / 3 + 1) / 2)
-    assert rank == pytest.approx(0.5 * 0 + 1 * 1.0)  # order 0.4 > 0.2 > 0.1, and one alone has none
+    assert rank == pytest.approx(0.5 * 0 + 1 * 1.0)  # ranks of 0.4, 0.2, 0.1; one weight has none
 
 
 def test_precision_and_recall():

@@ -50,7 +50,7 @@ def test_a_batch_uses_a_quarter_and_at_least_one_item():
 
 
 class Limited:
-    """Work that fits into memory for up to a number of items at once."""
+    """Work that runs out of memory with more than a number of items at once."""
 
     def __init__(self, most, error):
         self.most, self.error, self.calls = most, error, []

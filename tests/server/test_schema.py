@@ -15,8 +15,8 @@ NAME = "testserver"
 """address of the server for schemathesis"""
 
 
-# What is described leaves open which bytes are a picture and which groups there are, so that a request
-# may be as described and be refused (``positive_data_acceptance``).
+# The description does not say which bytes are a picture and which groups exist, so a request that
+# follows it may still be refused (``positive_data_acceptance``).
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def described(stored, built, tmp_path):
     session = Session(tmp_path / "run", model_of)
     app = create_app(session, host=NAME)
     with TestClient(app, base_url=f"http://{NAME}"):
-        # CPython 3.11 cannot parse in two threads at once: PyTorch does while it exports the model, and
-        # Hypothesis does while it looks for constants
+        # CPython 3.11 cannot parse source code in two threads at once. PyTorch parses it to export the
+        # model, and Hypothesis to look for constants
         session.worker.submit(lambda: None).result()
         yield schemathesis.openapi.from_asgi("/api/openapi.json", app)
 

@@ -13,5 +13,5 @@ def loaded(reference):
 
 
 def telling(variable):
-    """Fails with the value of a variable of the environment."""
+    """Fail with the value of an environment variable."""
     raise WorkError(os.environ[variable])

@@ -89,13 +89,13 @@ def test_a_stopped_sweep_leaves_no_worker_and_can_be_resumed(
     until(lambda: len(list(gate.iterdir())) == 2, lambda: running.poll() is None)
     os.kill(running.pid, sent)
     gate.rename(tmp_path / "open")  # a worker finishes its job after its sweep was killed
-    _, told = running.communicate()  # ends when the last worker has let go of its end
+    _, told = running.communicate()  # returns when the last worker has closed the pipe
     assert running.returncode in (-sent, 128 + sent, 1)
     assert sent == signal.SIGKILL or "Traceback" not in told
     assert states(sweep(three)) == dict.fromkeys(three, "done")
     stored = circuits(out)
     assert len(stored) == 3 and stored.items() <= alone.items()
-    assert finished.stat().st_mtime_ns == before, "what was finished is not done anew"
+    assert finished.stat().st_mtime_ns == before, "finished circuits are not found again"
 
 
 def test_a_full_disk_fails_a_target_and_loses_nothing(sweep, alone, tmp_path, monkeypatch):
@@ -123,10 +123,12 @@ def test_a_full_disk_fails_a_target_and_loses_nothing(sweep, alone, tmp_path, mo
 def test_finished_circuits_are_added_to_the_atlas(sweep, tmp_path, monkeypatch):
     out = tmp_path / "out"
     names = {state.name for state in sweep(["ant", "bee"])}
-    assert up_to_date(out / "atlas") == names and not contents(out / "atlas").new, "it is packed"
+    assert up_to_date(out / "atlas") == names and not contents(out / "atlas").new, "not packed"
     drop(out / "atlas", [name for name in names if name.endswith("-ant")])
     assert len(up_to_date(out / "atlas")) == 1
-    monkeypatch.setattr("neurflow.sweeping.job_runner.discover", None)  # nothing is found anew
+    monkeypatch.setattr(
+        "neurflow.sweeping.job_runner.discover", None
+    )  # would fail if it were called
     assert states(sweep(["ant", "bee"])) == {"ant": "done", "bee": "done"}
     assert up_to_date(out / "atlas") == names
     assert len(Atlas(out).query("SELECT * FROM targets")) == 2
@@ -151,7 +153,7 @@ def test_out_of_memory_fails_only_that_target(sweep, monkeypatch):
 def test_missing_pictures_fail_the_remaining_targets(sweep, load, pictures, tmp_path):
     sweep(["ant"])
     model = load()
-    sweep(["ant", "bee"])  # both are known
+    sweep(["ant", "bee"])  # the plan has both
     jobs = read_plan(tmp_path / "out").jobs
     assert [job.target.name for job in jobs] == ["ant", "bee"]
     from neurflow.sweeping.plan import Setup
