@@ -295,7 +295,7 @@ def test_outputs_that_are_features_are_reported():
         def __init__(self, z):
             self.logits = z
 
-    with pytest.raises(ModelError, match="returns a Answer, in which no tensor is found"):
+    with pytest.raises(ModelError, match="an object of type Answer, in which no tensor is found"):
         Model(Ends(Answer), transform=PLAIN).output_spec  # noqa: B018
 
 

@@ -192,7 +192,7 @@ def find_outputs(
     found = list(tensors_in(output))
     if not found:
         raise ModelError(
-            f"The model returns a {type(output).__name__}, in which no tensor is found. "
+            f"The model gives an object of type {type(output).__name__}, in which no tensor is found. "
             "Wrap it in a module whose forward returns the logits."
         )
     place, value, besides = _chosen(found, len(images), classes)

@@ -145,7 +145,7 @@ def recognise(path: Path) -> tuple[str, str]:
     if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf")):
         return "compressed", "Unpack it, and give the file in it."
     if head.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS, not the file itself", "Fetch it: git lfs pull"
+        return "a Git LFS pointer instead of the file itself", "Fetch it: git lfs pull"
     if head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<head")):
         return "a web page, not a file of weights", "Fetch the file itself, not its page."
     if head.startswith(b"\x89HDF") or suffix in (".h5", ".hdf5", ".keras"):
