@@ -88,7 +88,7 @@ def test_names_and_appearance_are_in_the_address(show, wide, tmp_path):
     page.get_by_label("Width").select_option("column")
     page.get_by_label("Look").select_option("dark")
     page.get_by_label("Title").fill("Why a bee")
-    expect(page).to_have_url(re.compile("pin=early.*name=early.*dark"))
+    expect(page).to_have_url(re.compile("pin=early.*name=early.*title.*bee"))
     address = page.url
     page.goto("about:blank")
     page.goto(address)
