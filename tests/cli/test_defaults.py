@@ -104,7 +104,7 @@ def test_only_the_table_of_pyproject_is_read(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("taus_ = 3", "which is not an option"),
-        ("[shwo]\ntop = 3", "which is not a command"),
+        ("[shwo]\ntop = 3", "which is not a command. Near names: show"),
         ("[show]\ntau = 3", "which is not an option"),
         ("top = ", "Cannot read the settings"),
         ("[tool.neurflow]\ntop = 3", "Leave out 'tool.neurflow'"),

@@ -47,6 +47,22 @@ def test_the_page_is_in_the_run_by_default_and_need_not_be_opened(
     load_circuit(run_folder)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "RUN", "-o"),
+        ("debug", "RUN", "a.png", "--plot"),
+        ("edit", "RUN", "--export"),
+        ("evaluate", "RUN", "fidelity", "--out"),
+    ],
+)
+def test_a_missing_folder_is_refused_before_any_work(
+    neurflow: Run, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    code, _, err = neurflow(*words, tmp_path / "nowhere" / "page.html")
+    assert code == 2 and f"There is no folder '{tmp_path / 'nowhere'}'" in err
+
+
 def test_fewer_crops_make_a_smaller_page(neurflow: Run, run_folder: Path, tmp_path: Path) -> None:
     sizes = []
     for count in ("16", "1"):

@@ -17,7 +17,7 @@ import typer
 
 from neurflow.cli._terminal import Manner, terminal
 from neurflow.errors import RequestError
-from neurflow.runtime.paths import all_expanded
+from neurflow.runtime.paths import all_expanded, expanded
 
 _PANEL = "Output"
 OUTPUT: dict[str, Any] = {
@@ -57,6 +57,9 @@ OUTPUT: dict[str, Any] = {
 FLAGS = ("--json", "--traceback", "-q", "--quiet", "-v", "--verbose")
 """how these options are written"""
 
+WRITTEN = frozenset(["out", "plot", "export"])
+"""parameters that name files to write, if their metavar is FILE; folders are made"""
+
 Command = Callable[..., None]
 TYPED: ContextVar[Sequence[str]] = ContextVar("TYPED", default=())
 """the command line that is run, without the name of the program"""
@@ -80,6 +83,7 @@ def command(*, resumable: bool = False) -> Callable[[Command], Command]:
                         "may be set by a variable or a settings file."
                     )
                 _refuse_empty_paths(values)
+                _refuse_missing_folders(values, own)
                 function(ui, **{name: all_expanded(value) for name, value in values.items()})
 
         run.__doc__ = _unwrapped(function)
@@ -102,6 +106,20 @@ def _refuse_empty_paths(values: Mapping[str, Any]) -> None:
     paths = [each for value in values.values() for each in _each(value) if isinstance(each, Path)]
     if empty and any(path == Path() for path in paths):
         raise RequestError("A path is empty. The current folder is '.'.")
+
+
+def _refuse_missing_folders(
+    values: Mapping[str, Any], parameters: Sequence[inspect.Parameter]
+) -> None:
+    """Raise an error, before any work, if the folder of a file to write does not exist."""
+    for each in parameters:
+        path = values.get(each.name)
+        options = getattr(each.annotation, "__metadata__", ())
+        is_file = any(getattr(option, "metavar", None) == "FILE" for option in options)
+        if each.name in WRITTEN and is_file and path and not expanded(path).parent.is_dir():
+            raise RequestError(
+                f"There is no folder {str(path.parent)!r} to write {path.name} into. Make it first."
+            )
 
 
 def _each(value: Any) -> Sequence[Any]:

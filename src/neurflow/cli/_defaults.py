@@ -200,7 +200,8 @@ def _check(group: Any, settings: Mapping[str, Any], file: Path | None) -> None:
         name = key.replace("-", "_")
         if isinstance(value, Mapping):
             if key not in commands:
-                cure = " Leave out 'tool.neurflow' from names of tables." if key == "tool" else ""
+                named = "Leave out 'tool.neurflow' from names of tables."
+                cure = f" {named}" if key == "tool" else near(key, commands)
                 raise RequestError(f"{file} has a table {key!r}, which is not a command.{cure}")
             _check(commands[key], value, file)
         elif name not in known:
