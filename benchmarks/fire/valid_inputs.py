@@ -14,7 +14,7 @@ from PIL import Image
 
 import neurflow
 from benchmarks.fire import jobs
-from neurflow.circuit.robustness_file import EdgeRobustness, RobustnessFile, file_name
+from neurflow.circuit.robustness_file import EdgeRobustness, RobustnessFile
 from neurflow.model.picture_modes import in_mode
 from neurflow.pictures.decoding import formats
 from neurflow.stats import Interval
@@ -40,7 +40,7 @@ def stored(scratch: Path) -> Path:
             for edge in circuit.edges[:4]
         ),
     )
-    (run / file_name(index)).write_bytes(measured.encoded())
+    (run / measured.file_name(index)).write_bytes(measured.encoded())
     return run
 
 

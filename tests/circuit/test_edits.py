@@ -8,7 +8,6 @@ import pytest
 
 import neurflow
 from neurflow.circuit import LabelStore, change_edits, load_circuit, load_edits
-from neurflow.circuit import edits as by_hand
 from neurflow.circuit.edits import Edits, Merge, Split, apply, merge, redo, split, undo
 from neurflow.errors import NeurFlowError, RequestError, ResultError
 from neurflow.refs import Member
@@ -251,7 +250,7 @@ BAD = {
 def test_damaged_and_hostile_edits_are_refused(shared, tmp_path, content):
     shared.save(tmp_path)
     index = (tmp_path / "circuit.json").read_bytes()
-    file = tmp_path / by_hand.file_name(index)
+    file = tmp_path / Edits.file_name(index)
     file.write_bytes(content)
     with pytest.raises(ResultError, match=file.name):
         load_circuit(tmp_path)

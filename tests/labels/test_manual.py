@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,16 +37,19 @@ class Machine:
         return (0.5,) * len(request.pictures)
 
 
-def test_a_manual_label_is_stored_with_author_time_and_source(circuit: Circuit, tmp_path):
+def test_a_manual_label_is_stored_with_author_time_and_source(
+    circuit: Circuit, tmp_path, monkeypatch: pytest.MonkeyPatch
+):
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    monkeypatch.setattr(manual, "datetime", SimpleNamespace(now=now.astimezone))
     save_circuit(circuit, tmp_path)
-    before = datetime.now(UTC)
     LabelStore(tmp_path).update(
         "block/1", lambda g: manual.set_label(g, " wheel \x1b[2J", "A wheel.", author="ann")
     )
     group = load_circuit(tmp_path).group("block/1")
     assert (group.label, group.caption) == ("wheel [2J", "A wheel.")
     assert (group.evidence.source, group.evidence.author) == ("person", "ann")
-    assert before <= group.evidence.time <= datetime.now(UTC)
+    assert group.evidence.time == now
     assert group.evidence.pinned
     edited = manual.set_label(group, "hub", author="bob")
     assert (edited.label, edited.caption, edited.evidence.author) == ("hub", None, "bob")

@@ -78,9 +78,13 @@ def test_damaged_journals_and_other_shapes_are_ignored(tmp_path, data):
     assert not running["sum"].any()
 
 
-def test_without_a_file_nothing_is_stored(clock):
+def test_without_a_file_nothing_is_stored(tmp_path, clock, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     journal = Journal(clock=clock)
-    journal.follow("x", sums())
+    journal.follow("x", sums(1.0))
     clock.now = 10 * EVERY
     journal.tick()
+    journal.follow("x", again := sums())
+    assert not again["done"].any()
     journal.remove()
+    assert not list(tmp_path.iterdir())

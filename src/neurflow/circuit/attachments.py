@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from neurflow.circuit import robustness_file
 from neurflow.circuit.circuit import Circuit, load_circuit
 from neurflow.circuit.edits import Edits
 from neurflow.circuit.label_file import LabelFile, label_of, with_label
@@ -41,7 +40,7 @@ def save_robustness(folder: str | Path, measured: RobustnessFile) -> Circuit:
     folder = Path(folder)
     with _changing(folder):
         circuit = with_robustness(load_circuit(folder), measured)
-        file = folder / robustness_file.file_name(read_index(folder))
+        file = folder / RobustnessFile.file_name(read_index(folder))
         write_atomically(file, robustness_of(circuit).encoded())
     return circuit
 

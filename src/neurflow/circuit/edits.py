@@ -13,12 +13,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from neurflow.circuit.beside import FileBeside
 from neurflow.circuit.interactions import exemplars, regrouped
 from neurflow.circuit.types import C, CircuitData, CircuitLayer, NeuronGroup
 from neurflow.errors import RequestError
@@ -49,23 +49,16 @@ class Split(Frozen):
 Edit = Annotated[Merge | Split, Field(discriminator="kind")]
 
 
-class Edits(Frozen):
+class Edits(FileBeside):
     """The contents of ``edits-DIGEST.json``: the edits in force, and those that were undone."""
+
+    stem: ClassVar[str] = "edits"
 
     format: Literal["neurflow edits"] = "neurflow edits"
     schema_version: Literal[1] = 1
     done: Annotated[tuple[Edit, ...], Field(max_length=MAX_EDITS)] = ()
     undone: Annotated[tuple[Edit, ...], Field(max_length=MAX_EDITS)] = ()
     """in the order of undoing; ``redo`` takes the last one"""
-
-    def encoded(self) -> bytes:
-        """Return the bytes of the file."""
-        return self.model_dump_json().encode()
-
-
-def file_name(index: bytes) -> str:
-    """Return the name of the file for a circuit whose ``circuit.json`` has these bytes."""
-    return f"edits-{hashlib.sha256(index).hexdigest()[:16]}.json"
 
 
 def merge(circuit: CircuitData, edits: Edits, groups: Sequence[str]) -> Edits:

@@ -16,12 +16,12 @@ labels of another.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from neurflow.circuit.beside import FileBeside
 from neurflow.circuit.evidence import Evidence, Named, Rejected, Sentence
 from neurflow.circuit.types import C, CircuitData, CircuitLayer, NeuronGroup
 from neurflow.refs import Frozen
@@ -41,21 +41,14 @@ class GroupLabel(Frozen):
     rejected: Annotated[tuple[Rejected, ...], Field(max_length=64)] = ()
 
 
-class LabelFile(Frozen):
+class LabelFile(FileBeside):
     """The contents of ``labels-DIGEST.json``."""
+
+    stem: ClassVar[str] = "labels"
 
     format: Literal["neurflow labels"] = "neurflow labels"
     schema_version: int = SCHEMA_VERSION
     groups: dict[str, GroupLabel] = Field(default_factory=dict)
-
-    def encoded(self) -> bytes:
-        """Return the bytes of the file."""
-        return self.model_dump_json().encode()
-
-
-def file_name(index: bytes) -> str:
-    """Return the name of the label file for a circuit whose ``circuit.json`` has these bytes."""
-    return f"labels-{hashlib.sha256(index).hexdigest()[:16]}.json"
 
 
 def label_of(group: NeuronGroup) -> GroupLabel:

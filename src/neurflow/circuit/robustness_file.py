@@ -12,11 +12,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from neurflow.circuit.beside import FileBeside
 from neurflow.circuit.types import C, CircuitData, CircuitLayer, GroupEdge
 from neurflow.refs import Frozen, GroupId
 from neurflow.stats import Interval, Share
@@ -35,22 +35,15 @@ class EdgeRobustness(Frozen):
     stability: Share | None = None
 
 
-class RobustnessFile(Frozen):
+class RobustnessFile(FileBeside):
     """The contents of ``robustness-DIGEST.json``."""
+
+    stem: ClassVar[str] = "robustness"
 
     format: Literal["neurflow robustness"] = "neurflow robustness"
     schema_version: int = SCHEMA_VERSION
     groups: dict[GroupId, Interval] = Field(default_factory=dict)
     edges: tuple[EdgeRobustness, ...] = ()
-
-    def encoded(self) -> bytes:
-        """Return the bytes of the file."""
-        return self.model_dump_json().encode()
-
-
-def file_name(index: bytes) -> str:
-    """Return the name of the file for a circuit whose ``circuit.json`` has these bytes."""
-    return f"robustness-{hashlib.sha256(index).hexdigest()[:16]}.json"
 
 
 def robustness_of(circuit: CircuitData) -> RobustnessFile:

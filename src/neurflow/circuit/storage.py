@@ -35,7 +35,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from safetensors.numpy import save as pack
 
-from neurflow.circuit import edits, label_file, robustness_file
+from neurflow.circuit import edits, label_file
 from neurflow.circuit.edits import Edits
 from neurflow.circuit.integrity import check
 from neurflow.circuit.label_file import GroupLabel, LabelFile, labels_of, with_labels
@@ -161,12 +161,10 @@ def save(circuit: CircuitData, path: str | Path) -> None:
     for kind, name in index.files.items():
         write_atomically(folder / name, contents[kind])
     names = set(index.files.values())
-    if labels := labels_of(circuit):
-        names.add(label_file.file_name(data))
-        write_atomically(folder / label_file.file_name(data), LabelFile(groups=labels).encoded())
-    if (found := robustness_of(circuit)) != RobustnessFile():
-        names.add(robustness_file.file_name(data))
-        write_atomically(folder / robustness_file.file_name(data), found.encoded())
+    for beside in (LabelFile(groups=labels_of(circuit)), robustness_of(circuit)):
+        if beside != type(beside)():
+            names.add(beside.file_name(data))
+            write_atomically(folder / beside.file_name(data), beside.encoded())
     write_atomically(folder / INDEX, data)
     _remove_others(folder, names)
 
@@ -186,14 +184,8 @@ def _refuse_too_large(index: bytes) -> None:
 
 def _remove_others(folder: Path, names: Collection[str]) -> None:
     """Remove files of earlier results, and partial files of interrupted saves."""
-    for pattern in (
-        "arrays-*.safetensors",
-        "thumbnails-*.safetensors",
-        "surroundings-*.safetensors",
-        "labels-*.json",
-        "robustness-*.json",
-        "edits-*.json",
-    ):
+    beside = (LabelFile.stem, RobustnessFile.stem, Edits.stem)
+    for pattern in (*(f"{kind}-*.safetensors" for kind in KINDS), *(f"{s}-*.json" for s in beside)):
         for file in folder.glob(pattern):
             if file.name not in names:
                 file.unlink(missing_ok=True)
@@ -282,12 +274,12 @@ def load_edits(path: str | Path) -> Edits:
 
 def edits_path(folder: Path) -> Path:
     """Return the file with the edits of the circuit in ``folder``."""
-    return folder / edits.file_name(read_index(folder))
+    return folder / Edits.file_name(read_index(folder))
 
 
 def label_path(folder: Path) -> Path:
     """Return the file with the labels of the circuit in ``folder``."""
-    return folder / label_file.file_name(read_index(folder))
+    return folder / LabelFile.file_name(read_index(folder))
 
 
 def read_labels(file: Path) -> dict[str, GroupLabel]:
@@ -311,5 +303,4 @@ def read_labels(file: Path) -> dict[str, GroupLabel]:
 
 def _read_robustness(folder: Path) -> RobustnessFile:
     """Read the measurements of the circuit in a folder; none if there is no file."""
-    index = read_index(folder)
-    return read_beside(folder / robustness_file.file_name(index), RobustnessFile)
+    return read_beside(folder / RobustnessFile.file_name(read_index(folder)), RobustnessFile)

@@ -106,8 +106,13 @@ def discover(
             return load_circuit(folder)
 
         runner = ModelOnImages(model, images, model.batch(budget), progress)
-        choose = partial(concept_images, runner, goal, config, max_images=max_images)
-        chosen = _images(partial(choose, predictions=shared.predictions), work, progress)
+        chosen = _images(
+            lambda: concept_images(
+                runner, goal, config, max_images=max_images, predictions=shared.predictions
+            ),
+            work,
+            progress,
+        )
         crops = _crops(model, images, chosen, config)
         study = Study(
             model, goal, segments, crops, work, budget, progress, config.precision, shared
