@@ -26,11 +26,9 @@ from neurflow.atlas.schema import TABLES
 from neurflow.atlas.tables import renew
 from neurflow.circuit import LabelStore, load_edits
 from neurflow.circuit.attachments import read_edits
-from neurflow.circuit.edits import file_name as edits_file
-from neurflow.circuit.label_file import file_name as label_file
-from neurflow.circuit.robustness_file import (
-    file_name as robustness_file,
-)
+from neurflow.circuit.edits import Edits
+from neurflow.circuit.label_file import LabelFile
+from neurflow.circuit.robustness_file import RobustnessFile
 from neurflow.model.picture_modes import in_mode
 from neurflow.pictures.decoding import open_picture
 from neurflow.runtime.workspace import Workspace
@@ -98,13 +96,13 @@ def labels(scratch: Path) -> Target:
         neurflow.load_circuit(run)
         store.update(group, lambda found: found)
 
-    return _file(run / label_file((run / "circuit.json").read_bytes()), use)
+    return _file(run / LabelFile.file_name((run / "circuit.json").read_bytes()), use)
 
 
 def edits(scratch: Path) -> Target:
     """Return the file of edits, beside its circuit and as a file that is imported."""
     run = stored(scratch)
-    file = run / edits_file((run / "circuit.json").read_bytes())
+    file = run / Edits.file_name((run / "circuit.json").read_bytes())
 
     def use() -> None:
         read_edits(file)
@@ -117,7 +115,7 @@ def edits(scratch: Path) -> Target:
 def robustness(scratch: Path) -> Target:
     """Return the file of stability and significance."""
     run = stored(scratch)
-    file = run / robustness_file((run / "circuit.json").read_bytes())
+    file = run / RobustnessFile.file_name((run / "circuit.json").read_bytes())
     return _file(file, lambda: neurflow.load_circuit(run))
 
 
