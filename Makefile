@@ -16,7 +16,7 @@ WEB    := web/node_modules/.package-lock.json
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(SMALL) ## Explain the small network that comes along, and open its report
+demo: $(SMALL) ## Explain the included small network, and open the report
 	$(BIN)/neurflow demo
 
 ready: $(READY) ## Fetch all that the targets below need

@@ -48,6 +48,48 @@ def test_a_wrong_value_that_was_not_typed_says_where_it_may_be_from(
     assert "settings file" not in neurflow("show", "somewhere", "--quiet=maybe").err
 
 
+def test_a_misspelt_variable_is_reported_once_and_has_no_effect(
+    neurflow: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("NEURFLOW_TUA", "NEURFLOW_SHOW_TOPP", "NEURFLOW_REAL_DATA", "NEURFLOW_XYLOPHONE"):
+        monkeypatch.setenv(name, "4")
+    code, out, err = neurflow("doctor")
+    assert code == 0 and "NEURFLOW_TUA (sets no option)" in " ".join(out.split())
+    assert err.splitlines() == [
+        "Note: NEURFLOW_SHOW_TOPP sets no option. Did you mean NEURFLOW_SHOW_TOP?",
+        "Note: NEURFLOW_TUA sets no option. Did you mean NEURFLOW_TAU?",
+    ]
+    assert neurflow("doctor", "-q").err == ""
+    monkeypatch.setenv("NEURFLOW_QUIET", "1")
+    assert neurflow("doctor").err == ""
+
+
+@pytest.mark.parametrize(
+    "words", [("show",), ("shwo",), ("show", "x", "--topp", "3"), ("show", "x")]
+)
+@pytest.mark.parametrize("by_file", [False, True])
+def test_failures_are_json_if_a_default_asks_for_it(
+    neurflow: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str], by_file: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if by_file:
+        (tmp_path / "neurflow.toml").write_text("json = true\n")
+    else:
+        monkeypatch.setenv("NEURFLOW_JSON", "1")
+    code, out, _ = neurflow(*words)
+    assert code == 2 and json.loads(out)["error"]["exit_code"] == 2
+
+
+def test_an_unreadable_settings_file_is_json_if_the_environment_asks_for_it(
+    neurflow: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "neurflow.toml").write_text("top = \n")
+    monkeypatch.setenv("NEURFLOW_JSON", "on")
+    assert json.loads(neurflow("doctor").out)["error"]["kind"] == "RequestError"
+
+
 def test_only_the_table_of_pyproject_is_read(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
     assert found(tmp_path)["show"] == {}
@@ -86,7 +128,7 @@ def test_options_that_a_file_cannot_set(
 
 def test_a_file_cannot_set_unknown_options_paths_or_addresses() -> None:
     options = {}
-    for leaf in _leaves(typer.main.get_command(app)):
+    for _, leaf in _leaves(typer.main.get_command(app)):
         for name, option in _options(leaf).items():
             options.setdefault(name, set()).add(str(option.metavar))
     assert options.keys() >= SETTABLE

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from neurflow.cli import (
     sweep,
 )
 from neurflow.cli._command import FLAGS, TYPED
-from neurflow.cli._defaults import defaults
+from neurflow.cli._defaults import TRUE, defaults, is_on, unknown_variables
 from neurflow.cli._old_spellings import modern
 from neurflow.cli._terminal import failed
 from neurflow.errors import NeurFlowError
@@ -93,13 +93,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Replace letters that the terminal cannot show, rather than fail.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in given
+    as_json = "--json" in given or os.environ.get("NEURFLOW_JSON", "").lower() in TRUE
     try:
         command = typer.main.get_command(app)
         lines, note = modern(given)
-        if note and not {"-q", "--quiet"} & set(given):
-            typer.echo(note, err=True)
         settings = defaults(command, Path.cwd(), os.environ)
+        as_json = as_json or is_on("as_json", settings, given)
+        quiet = {"-q", "--quiet"} & set(given) or is_on("quiet", settings, given)
+        if not quiet and "_NEURFLOW_COMPLETE" not in os.environ:  # set by shells that complete
+            for each in filter(None, (note, *_misspelt(command))):
+                typer.echo(each, err=True)
         for line in lines:
             if code := _run(command, line, settings, as_json=as_json):
                 break
@@ -107,6 +110,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         failed(str(error), error.exit_code, type(error).__name__, as_json=as_json)
         code = error.exit_code
     sys.exit(code)
+
+
+def _misspelt(command: Any) -> Iterator[str]:
+    """Yield a note for each variable that looks like a misspelling of one that sets an option."""
+    for name, similar in unknown_variables(command, os.environ).items():
+        if similar:
+            yield f"Note: {name} sets no option. Did you mean {similar}?"
 
 
 def _run(command: Any, line: Sequence[str], settings: dict[str, Any], *, as_json: bool) -> int:

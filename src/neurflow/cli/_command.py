@@ -82,11 +82,18 @@ def command(*, resumable: bool = False) -> Callable[[Command], Command]:
                 _refuse_empty_paths(values)
                 function(ui, **{name: all_expanded(value) for name, value in values.items()})
 
+        run.__doc__ = _unwrapped(function)
         own = _parameters(function)[1:]
         _set_parameters(run, [*own, *(parameter(name, OUTPUT[name], False) for name in OUTPUT)])
         return run
 
     return decorate
+
+
+def _unwrapped(function: Command) -> str:
+    """Return a docstring with one line a paragraph, so that help fits the terminal's width."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _refuse_empty_paths(values: Mapping[str, Any]) -> None:

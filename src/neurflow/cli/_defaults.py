@@ -10,13 +10,14 @@
 
 A settings file may arrive in a folder from someone else. It can therefore set only the options in
 ``SETTABLE``, which cannot run code, and cannot write, send or reveal anything. Environment variables
-can set every option.
+can set every option. A misspelt variable is reported in a note, because it would have no effect.
 """
 
 from __future__ import annotations
 
+import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,14 @@ SETTABLE = frozenset(
     ]
 )
 """options that a settings file may set"""
+OTHER_VARIABLES = frozenset(
+    f"{PREFIX}_{name}" for name in ("EXPLORER", "FUZZ", "REAL_DATA", "TEST_DEVICE")
+)
+"""variables of the tests, the benchmarks and the development server"""
+TRUE = frozenset(["1", "true", "t", "yes", "y", "on"])
+"""values that turn a switch on, as the parser reads them"""
+ALIKE = 0.65
+"""least similarity of a misspelt variable, as by ``difflib``; others may belong to an extension"""
 
 
 def defaults(root: Any, folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -81,6 +90,44 @@ def variables(environment: Mapping[str, str]) -> list[str]:
     return sorted(name for name in environment if name.startswith(f"{PREFIX}_"))
 
 
+def unknown_variables(root: Any, environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the variables that set no option, each with the most similar one that does, or None."""
+    given = set(variables(environment)) - OTHER_VARIABLES
+    if not given:
+        return {}
+    known = {
+        variable.removeprefix(f"{PREFIX}_")
+        for path, command in _leaves(root)
+        for name in _options(command)
+        for variable in _variables_of(path, name)
+    }
+    found = dict[str, str | None]()
+    for variable in sorted(given):
+        name = variable.removeprefix(f"{PREFIX}_")
+        if name not in known:
+            similar = difflib.get_close_matches(name, sorted(known), n=1, cutoff=ALIKE)
+            found[variable] = f"{PREFIX}_{similar[0]}" if similar else None
+    return found
+
+
+def is_on(switch: str, settings: Mapping[str, Any], line: Sequence[str]) -> bool:
+    """Return whether the defaults turn a switch of all commands on.
+
+    Args:
+        switch: name of the parameter, such as ``as_json``.
+        settings: the ``default_map`` of all commands.
+        line: a command line. If it names no command, the switch must be on for all of them.
+    """
+    for word in line:
+        inner = settings.get(word)
+        if isinstance(inner, Mapping):
+            settings = inner
+    commands = [each for each in settings.values() if isinstance(each, Mapping)]
+    if commands:
+        return all(is_on(switch, each, ()) for each in commands)
+    return str(settings.get(switch)).lower() in TRUE
+
+
 def _defaults(
     command: Any, path: tuple[str, ...], settings: Mapping[str, Any], environment: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -93,10 +140,9 @@ def _defaults(
     options, found = _options(command), dict[str, Any]()
     for table in _tables(settings, path):
         found |= {name.replace("-", "_"): value for name, value in table.items()}
-    for depth in range(len(path) + 1):
-        prefix = "_".join((PREFIX, *path[:depth])).replace("-", "_")
-        for name in options:
-            if value := environment.get(f"{prefix}_{name}".upper()):
+    for name in options:
+        for variable in _variables_of(path, name):
+            if value := environment.get(variable):
                 found[name] = value
     return {
         str(option.name): _value(option, found[name])
@@ -131,17 +177,24 @@ def _options(command: Any) -> dict[str, Any]:
     }
 
 
-def _leaves(command: Any) -> Iterator[Any]:
+def _variables_of(path: Sequence[str], option: str) -> Iterator[str]:
+    """Yield the variables that set an option of a command, from the general to the specific."""
+    for depth in range(len(path) + 1):
+        yield "_".join((PREFIX, *path[:depth], option)).replace("-", "_").upper()
+
+
+def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield (its words, command) for every command that is not a group."""
     if not hasattr(command, "commands"):
-        yield command
+        yield path, command
         return
-    for each in command.commands.values():
-        yield from _leaves(each)
+    for name, each in command.commands.items():
+        yield from _leaves(each, (*path, name))
 
 
 def _check(group: Any, settings: Mapping[str, Any], file: Path | None) -> None:
     """Raise ``RequestError`` for entries that set nothing or that a file may not set."""
-    known = {name for leaf in _leaves(group) for name in _options(leaf)}
+    known = {name for _, leaf in _leaves(group) for name in _options(leaf)}
     commands = getattr(group, "commands", {})
     for key, value in settings.items():
         name = key.replace("-", "_")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import typer
 
 from neurflow.errors import RequestError
-
-ALWAYS = frozenset({"as_json", "debug", "no_open"})
-"""options that can be combined with all others"""
 
 
 class Given:
@@ -34,15 +31,6 @@ class Given:
         if len(found) > 1:
             raise RequestError(f"{self._words(found)} exclude each other. Give one of them.")
         return found[0] if found else None
-
-    def only(self, mode: str, belongs: Collection[str]) -> None:
-        """Raise ``RequestError`` if a parameter was given that does not belong to ``mode``."""
-        strange = self._given - {mode, *belongs} - ALWAYS
-        if strange:
-            found = self._words([name for name in self._shown if name in strange])
-            raise RequestError(
-                f"{found} cannot be combined with {self._shown[mode]}. Leave it out."
-            )
 
     def need(self, companions: Sequence[str], *names: str) -> None:
         """Raise ``RequestError`` if ``names`` were given without any of their companions."""

@@ -196,6 +196,7 @@ def with_study_options(command: Command) -> Command:
     """Give a command the options for finding circuits in place of its ``**values``."""
     more = parameters_of(_STUDY)
     preset = typer.Option(
+        metavar=_choice(Preset),
         help="Defaults of the method: the best measured (default), those of the paper (published), "
         f"or a quick look at up to {QUICK_IMAGES} images (quick). Single options override them.",
         rich_help_panel="Method",
@@ -320,9 +321,11 @@ def _sentence(text: str) -> str:
 
 
 def _metavar(annotation: Any) -> str | None:
-    """Return what to write for a value that is read as text; None for types that typer names."""
+    """Return what to write for a value; None for types that typer names."""
     if _is_list(annotation):
         return "A,B,…"
+    if get_origin(annotation) is Literal:
+        return _choice(annotation)
     if _type(annotation) is not str:
         return None
     kinds = [annotation, *get_args(annotation)]
@@ -331,7 +334,12 @@ def _metavar(annotation: Any) -> str | None:
     return "|".join([*(["NUMBER"] if numeric else []), *words]) or None
 
 
+def _choice(kind: Any) -> str:
+    """Return the values of a ``Literal``. Spaces let narrow terminals break the line between them."""
+    return " | ".join(get_args(kind))
+
+
 def _shown(default: Any) -> str | bool:
     if default is None:
         return False
-    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)

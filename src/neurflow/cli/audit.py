@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,7 +51,8 @@ def audit(
 
         written.append(write_audit_page(circuit, report, out))
     first = report.groups[0]
-    mask = f"neurflow debug {run} {images} --mask {first.id} --ablation {first.ablation}"
+    words = ("neurflow", "debug", str(run), str(images), "--mask", first.id)
+    mask = shlex.join([*words, "--ablation", first.ablation])
     ui.result(
         report.model_dump(mode="json"),
         *audit_text(report, top),

@@ -79,7 +79,7 @@ def debug(
     keep: Keep = None,
     ablation: AblationOption = "zero",
     random: Random = 20,
-    seed: Annotated[int, _change_option(min=0, help="Seed for choosing them.")] = 0,
+    seed: Annotated[int, _change_option(min=0, help="Seed for choosing random neurons.")] = 0,
     errors: Errors = False,
     label: Label = None,
     top: Annotated[int, typer.Option(min=1, help="Largest number of entries in each list.")] = 8,

@@ -42,9 +42,8 @@ def demo(
     from neurflow.pages import write_report
 
     model = demo_model()
-    explained = model.target(
-        target or SHORTCUT.class_name
-    )  # a misspelled one is an error before the drawing
+    # A misspelled target is an error before the images are drawn.
+    explained = model.target(target or SHORTCUT.class_name)
     ui.note(f"Drawing {pictures} images of each of {len(CLASSES)} classes.")
     drawn = demo_pictures(pictures, seed)
     circuit = neurflow.discover(

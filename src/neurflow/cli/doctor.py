@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -21,13 +22,13 @@ CORE = ("torch", "torchvision", "numpy", "scipy", "pandas", "pillow", "safetenso
 
 
 @command()
-def doctor(ui: Terminal) -> None:
+def doctor(ui: Terminal, context: typer.Context) -> None:
     """Report versions, devices, optional packages and settings, without changing anything."""
     from importlib.metadata import version
     from importlib.resources import files
 
     from neurflow import __version__
-    from neurflow.cli._defaults import settings_of, variables
+    from neurflow.cli._defaults import settings_of, unknown_variables, variables
     from neurflow.labels.registry import registered
     from neurflow.runtime.extras import extras
 
@@ -48,7 +49,11 @@ def doctor(ui: Terminal) -> None:
             for extra in optional
         },
         "labelers": list(registered()),
-        "settings": {"file": str(file) if file else None, "variables": variables(os.environ)},
+        "settings": {
+            "file": str(file) if file else None,
+            "variables": variables(os.environ),
+            "unknown": list(unknown_variables(context.find_root().command, os.environ)),
+        },
     }
     ui.result(data, *_text(data, optional))
 
@@ -84,7 +89,9 @@ def _text(data: dict[str, Any], optional: list[Extra]) -> list[Any]:
     settings = data["settings"]
     facts.add_row("settings", settings["file"] or "no neurflow.toml, no [tool.neurflow]")
     if settings["variables"]:
-        facts.add_row("variables", ", ".join(settings["variables"]))
+        unknown = settings["unknown"]
+        words = [f"{n} (sets no option)" if n in unknown else n for n in settings["variables"]]
+        facts.add_row("variables", ", ".join(words))
     if data["labelers"]:
         facts.add_row("labelers", ", ".join(data["labelers"]))
     return [facts, Text("\nOptional packages", style="bold"), _extras(optional)]

@@ -228,10 +228,10 @@ def check(
 
 def _pairs(given: Sequence[str]) -> dict[str, str]:
     """Parse texts such as ``key=value`` into a dict."""
-    pairs = dict(each.partition("=")[::2] for each in given)
-    if any("=" not in each for each in given):
-        raise RequestError(f"{given[0]!r} is not an option. Write --labeler-option KEY=VALUE.")
-    return pairs
+    for each in given:
+        if "=" not in each:
+            raise RequestError(f"{each!r} is not an option. Write --labeler-option KEY=VALUE.")
+    return dict(each.partition("=")[::2] for each in given)
 
 
 def _label(

@@ -22,10 +22,10 @@ class Settings(Frozen):
     neurons: Positive = Field(10, description="number of target neurons sampled in each layer")
     trial_images: Positive | None = Field(
         None,
-        description="largest number of images on whose crops neurons are ablated; None for all",
+        description="largest number of images on whose crops neurons are ablated; by default all",
     )
     layers: tuple[str, ...] | None = Field(
-        None, description="layers of target neurons to measure; None for all but the lowest"
+        None, description="layers of target neurons to measure; by default all but the lowest"
     )
     ablations: tuple[Ablation, ...] = Field(
         ("zero", "mean", "resample"), min_length=1, description="ways to ablate; published: zero"
@@ -37,9 +37,9 @@ class Settings(Frozen):
     taus: Several = Field((10, 30, 50), description="τ of optimality")
     fidelity_taus: Several = Field((4, 8, 16), description="τ of fidelity and completeness")
     weight_sets: Positive = Field(500, description="random sets of each size, for weights")
-    set_sizes: Several = Field((1, 5, 10, 20, 50), description="m, sizes of these sets")
+    set_sizes: Several = Field((1, 5, 10, 20, 50), description="m, sizes of the random sets")
     single_neurons: Positive | None = Field(
-        None, description="largest number of single neurons tried for m = 1; None for all"
+        None, description="largest number of single neurons tried for m = 1; by default all"
     )
     methods: tuple[str, ...] = Field(
         (

@@ -14,7 +14,7 @@ from neurflow.runtime.progress import Progress, Silent
 
 
 def render_atlas(atlas: Atlas, *, links: Links = "none", progress: Progress | None = None) -> str:
-    """The map as text; see ``atlas_payload``."""
+    """Return the map as text; see ``atlas_payload``."""
     data = atlas_payload(atlas, links=links, progress=progress)
     return with_data(data.model_dump_json(), f"{atlas.folder.parent.resolve().name}, an atlas")
 

@@ -1,5 +1,4 @@
-"""The data of an atlas's page: classes on a map, the groups of each class, and groups that near ones
-share.
+"""The data of an atlas's page: a map of classes, their groups, and groups that similar classes share.
 
 All data come from the tables of the atlas; no circuit is loaded. With many classes, less is shown of
 each, so that a browser can open the page quickly.
@@ -91,7 +90,7 @@ class ClassData(PageModel):
 
 
 class ShortcutData(PageModel):
-    """A group whose crops keep to one place of their pictures."""
+    """A group whose crops lie in one place of their pictures."""
 
     circuit: int
     group: str

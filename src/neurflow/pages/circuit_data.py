@@ -58,7 +58,7 @@ class MeaningData(PageModel):
     least: float
     """smallest activation of its crops"""
     crops: list[int]
-    """the strongest of them"""
+    """positions of the strongest ones in ``PageData.crops``"""
     activations: list[float]
     """activation of the neuron on each of ``crops``"""
     weights: dict[int, float]
@@ -122,7 +122,7 @@ class GroupData(PageModel):
     returns: float | None
     """reproducibility of the group on halves of the images: 1 if it always recurs, 0 at chance level"""
     measured: bool
-    """whether its usual scores are known, which are needed to read pictures"""
+    """whether the group is calibrated, so that it can be scored on a picture"""
 
 
 class TreeData(PageModel):
@@ -151,7 +151,7 @@ class LayerData(PageModel):
     note: str | None
     """a note on the groups for the reader"""
     tree: TreeData | None
-    """None if the result does not store it, and if groups were edited by hand"""
+    """None if the result does not store it, or if groups were edited by hand"""
 
 
 class EdgeData(PageModel):

@@ -25,7 +25,7 @@ def write_comparison_page(
         b: second one.
         comparison: result of ``compare``.
         path: path of the file; replaced atomically.
-        names: names of the circuits, used if both are of one target in one network.
+        names: names of the circuits, used if they have the same target and network.
 
     Raises:
         WorkError: the front end was not built, or the file cannot be written.
@@ -36,6 +36,6 @@ def write_comparison_page(
 def render_comparison(
     a: Circuit, b: Circuit, comparison: Comparison, names: tuple[str, str]
 ) -> str:
-    """The page as text."""
+    """Return the page as text."""
     data = comparison_payload(a, b, comparison, names)
     return with_data(data.model_dump_json(), f"{data.a.name} and {data.b.name}")

@@ -63,7 +63,7 @@ class ComparisonPageData(PageModel):
 def comparison_payload(
     a: Circuit, b: Circuit, comparison: Comparison, names: tuple[str, str]
 ) -> ComparisonPageData:
-    """Return the page's data; ``names`` tell apart two circuits of one target in one network."""
+    """Return the page's data; ``names`` are used if the circuits have the same target and network."""
     places: dict[bytes, int] = {}
     first, second = _names(a, b, names)
     return ComparisonPageData(

@@ -5,7 +5,6 @@ Groups of the target's own layer are left out, since they are the target itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 from neurflow.circuit import Circuit
@@ -56,27 +55,30 @@ class DebugPageData(PageModel):
 
 def debug_payload(circuit: Circuit, report: DebugReport) -> DebugPageData:
     """Return the data of a report's page."""
-    return DebugPageData(
-        target=circuit.target.name,
-        model=model_name(circuit.model.reference),
-        shares=weights_are_shares(circuit.config),
-        groups=_groups(circuit),
-        pictures=[shown_picture(circuit, picture) for picture in report.pictures],
-        report=report.model_copy(update={"pictures": ()}),
-        audit=None,
-    )
+    pictures = [shown_picture(circuit, picture) for picture in report.pictures]
+    return _page_data(circuit, pictures, report=report.model_copy(update={"pictures": ()}))
 
 
 def audit_payload(circuit: Circuit, report: AuditReport) -> DebugPageData:
     """Return the data of an audit's page."""
+    return _page_data(circuit, [], audit=report)
+
+
+def _page_data(
+    circuit: Circuit,
+    pictures: list[ShownPicture],
+    *,
+    report: DebugReport | None = None,
+    audit: AuditReport | None = None,
+) -> DebugPageData:
     return DebugPageData(
         target=circuit.target.name,
         model=model_name(circuit.model.reference),
         shares=weights_are_shares(circuit.config),
         groups=_groups(circuit),
-        pictures=[],
-        report=None,
-        audit=report,
+        pictures=pictures,
+        report=report,
+        audit=audit,
     )
 
 
@@ -99,14 +101,12 @@ def _groups(circuit: Circuit) -> dict[str, ExemplarData]:
             layer=layer.name,
             label=group.label,
             neurons=len(group.neurons),
-            pictures=list(
-                _pictures(circuit.thumbnails.get(crop) for crop in group.crops[:EXEMPLARS])
-            ),
+            pictures=[
+                data_uri(circuit.thumbnails[crop])
+                for crop in group.crops[:EXEMPLARS]
+                if crop in circuit.thumbnails
+            ],
         )
         for layer in circuit.layers[:-1]
         for group in layer.groups
     }
-
-
-def _pictures(found: Iterable[bytes | None]) -> Iterable[str]:
-    return (data_uri(data) for data in found if data is not None)

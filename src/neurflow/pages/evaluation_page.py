@@ -92,14 +92,14 @@ def _page(found: Evaluation, beside: Sequence[tuple[str, str]]) -> Iterator[str]
 
 
 def _in_short(found: Evaluation) -> Iterator[str]:
-    """The main figures of every table, before the tables."""
-    told = [(table, in_short(table)) for table in found.tables if table.rows]
-    if not told:
+    """Yield the main figures of every table."""
+    sentences = [(table, in_short(table)) for table in found.tables if table.rows]
+    if not sentences:
         return
     yield "<section class='short'><h2>In short</h2><ul>"
-    for table, words in told:
+    for table, sentence in sentences:
         link = f"<a href='#{table.protocol}'>{escape(table.title)}</a>"
-        yield f"<li>{link}: {escape(words)}</li>"
+        yield f"<li>{link}: {escape(sentence)}</li>"
     yield "</ul></section>"
 
 

@@ -25,7 +25,7 @@ INK = "#123456"
 COLUMNS = 3
 """panels side by side"""
 WIDE = 8
-"""places on the x axis from which on their names are tilted"""
+"""number of places on the x axis, or of letters of their names, above which names are tilted"""
 
 
 def write_plots(found: Evaluation, folder: Path) -> list[Path]:
@@ -41,21 +41,21 @@ def write_plots(found: Evaluation, folder: Path) -> list[Path]:
         if table.rows:
             path = subfolder(folder) / f"{table.protocol}.png"
             with replacing(path) as handle:
-                _drawn(table, handle, "png", "#222222")
+                _draw(table, handle, "png", "#222222")
             written.append(path)
     return written
 
 
 def svg(table: Table[Any]) -> str:
-    """A table's plot as SVG in the colour of the text around it."""
+    """Return a table's plot as SVG in the colour of the text around it."""
     require("plot")
     data = io.StringIO()
-    _drawn(table, data, "svg", INK)
+    _draw(table, data, "svg", INK)
     text = data.getvalue()
     return text[text.index("<svg") :].replace(INK, "currentColor")
 
 
-def _drawn(table: Table[Any], to: Any, kind: str, ink: str) -> None:
+def _draw(table: Table[Any], to: Any, kind: str, ink: str) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -97,7 +97,7 @@ def _drawn(table: Table[Any], to: Any, kind: str, ink: str) -> None:
 
 
 def shown_rows(table: Table[Any]) -> list[Row]:
-    """The rows that are drawn."""
+    """Return the rows that are drawn."""
     rows: list[Row] = list(table.rows)
     if column := table.chart.largest:
         largest = max(getattr(row, column) for row in rows)
@@ -111,7 +111,7 @@ def key_of(row: Row, columns: Iterable[str]) -> tuple[Any, ...]:
 
 
 Series = tuple[str, tuple[Any, ...]]
-"""the column drawn, and the values that tell the line apart"""
+"""(column that is drawn, values that identify the series)"""
 
 
 def _series(rows: list[Row], chart: Chart) -> list[Series]:
@@ -120,7 +120,7 @@ def _series(rows: list[Row], chart: Chart) -> list[Series]:
 
 
 def _panel(panel: Any, rows: list[Row], chart: Chart, names: list[Series]) -> None:
-    """Draw one panel; places of a category stand side by side, a quantity is to scale."""
+    """Draw one panel. On its x axis, categories are evenly spaced, and quantities are to scale."""
     places = list(dict.fromkeys(getattr(row, chart.x) for row in rows))
     values = list(dict.fromkeys(key for _, key in names))
     several = len(chart.y) > 1

@@ -10,15 +10,16 @@ from neurflow.pages.evaluation_plots import key_of, shown_rows
 from neurflow.stats import Interval
 
 PANELS = 4
-"""most panels of a plot that are told apart; the figures of more are averaged"""
+"""largest number of panels that are reported separately; otherwise their figures are averaged"""
 SERIES = 6
+"""the same for series"""
 
 
 def in_short(table: Table[Any]) -> str:
     """Return the means of what a table plots, as the plot names them.
 
-    The panels and series of the plot are told apart where they have names and are few; otherwise the
-    range is given, too. Of two figures, it is also said how often the first is larger.
+    Panels and series of the plot are reported separately if they are named and few. Otherwise, the
+    range is given as well. If two columns are plotted, so is how often the first one is larger.
 
     Example::
 
@@ -27,18 +28,18 @@ def in_short(table: Table[Any]) -> str:
     """
     rows = shown_rows(table)
     panels = _parts(rows, table.chart.panel, PANELS)
-    told = [(name, _figures(part, table.chart, alone=len(panels) == 1)) for name, part in panels]
-    parts = [f"{name}: {figures}" if name else figures for name, figures in told if figures]
-    ways = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    means = [(name, _figures(part, table.chart, alone=len(panels) == 1)) for name, part in panels]
+    parts = [f"{name}: {figures}" if name else figures for name, figures in means if figures]
+    count = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
     if not parts:
-        return f"{ways}."
+        return f"{count}."
     if len(rows) > 1:
-        ways += ", on average"
-    return f"{'; '.join(parts)}; {ways}{_compared(table, [row.cells() for row in rows])}."
+        count += ", on average"
+    return f"{'; '.join(parts)}; {count}{_compared(table, [row.cells() for row in rows])}."
 
 
 def _parts(rows: list[Row], columns: tuple[str, ...], most: int) -> list[tuple[str, list[Row]]]:
-    """Return (name, rows) by the values of some columns; all rows in one part without such names."""
+    """Return (name, rows) by the values of some columns; one unnamed part if some are no names."""
     found: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         found.setdefault(key_of(row, columns), []).append(row)
@@ -63,7 +64,7 @@ def _figures(rows: list[Row], chart: Chart, *, alone: bool) -> str:
 
 
 def _compared(table: Table[Any], rows: list[dict[str, Figure]]) -> str:
-    """How often the first of two plotted figures is larger than the second."""
+    """Return how often the first of two plotted figures is larger than the second."""
     if len(table.chart.y) != 2:
         return ""
     first, second = table.chart.y

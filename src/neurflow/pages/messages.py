@@ -35,7 +35,7 @@ class _Message(BaseModel):
 
 
 class Problem(_Message):
-    """Why a request was refused or failed, in words for a person."""
+    """The reason why a request was refused or failed."""
 
     error: str
 
@@ -53,7 +53,7 @@ class Status(_Message):
 
     state: Literal["loading", "ready", "failed"]
     message: str
-    """why loading failed or why there are no samples; or what was passed over among them"""
+    """why loading failed, why there are no samples, or which of them were skipped"""
     maskable: bool
     """whether groups can be masked: the target is a class"""
     means: bool
@@ -90,8 +90,8 @@ class EffectsRequest(_MaskingRequest):
 
     picture: Number
     rival: Number | Literal["nearest", "none"] = "nearest"
-    """the class that the answer is compared with: its number; the circuit's own, or the second best
-    where the answer is the circuit's own; or none, for the answer's logit alone"""
+    """the class that the answer is compared with: its index; ``nearest``, the circuit's class, or the
+    second best if the circuit's class is the answer; or ``none``, for the answer's logit alone"""
     draws: Annotated[int, Field(ge=0, le=MOST_DRAWS)] = 0
     """sets of random neurons to compare with; 0 is fastest"""
 
@@ -193,7 +193,7 @@ class SplitRequest(_Message):
 
 
 class BackRequest(_Message):
-    """Undo the last edit, or redo the last one undone."""
+    """Undo the last edit, or redo the edit that was undone last."""
 
     kind: Literal["undo", "redo"]
 

@@ -18,12 +18,12 @@ from neurflow.runtime.files import tidy, write_atomically
 DATA = '<script type="application/json" id="data"></script>'
 """placeholder of the data in the bundle"""
 PICTURES = '<script type="application/json" class="picture-data"></script>'
-"""placeholder of the pictures, behind the data: the page is drawn before they are read"""
+"""placeholder of the pictures, after the data, so that the page is drawn before they are read"""
 AT_ONCE = 2**20
-"""about so many characters of pictures are read at a time"""
+"""approximate number of characters of pictures that a page reads at a time"""
 TITLE = "<title>neurflow</title>"
 HEADING = "<h1>neurflow</h1>"
-"""heading of what is shown until the data have been read"""
+"""heading that is shown until the data have been read"""
 
 
 def write_report(
@@ -77,9 +77,9 @@ def bundle() -> str:
 
 
 def with_data(data: str, title: str, pictures: Sequence[str] = ()) -> str:
-    """Return the front end with data (JSON), a title, and the data URIs of pictures that can follow."""
+    """Return the front end with data (JSON), a title, and data URIs of pictures, read after the data."""
     page = with_policy(bundle())
-    # a label may contain "</script>"; in JSON a "<" can be written so that no parser of HTML sees it
+    # A label may contain "</script>". In JSON, "<" can be escaped, which hides it from HTML parsers.
     data = data.replace("<", "\\u003c")
     title = html.escape(title)
     start, found, rest = page.partition(DATA)

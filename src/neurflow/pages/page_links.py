@@ -23,7 +23,7 @@ _PLACE = re.compile(r'(<script type="application/json" id="page-links">)[^<]*(</
 _TITLE = re.compile(r"<title>([^<]{1,200}) · neurflow</title>")
 _LARGEST = 64 << 20
 _HEAD = 1 << 14
-"""bytes in which the title is searched"""
+"""number of bytes that are searched for the title"""
 _MOST = 6
 """largest number of links"""
 
@@ -46,18 +46,18 @@ def pages(folder: Path, without: str | None = None) -> list[tuple[str, Path]]:
 
 
 def has_page_links(text: str) -> bool:
-    """Whether a page is of the front end, which draws the links from its data."""
+    """Return whether a page belongs to the front end, which draws the links from its data."""
     return _PLACE.search(text) is not None
 
 
 def with_page_links(text: str, found: Sequence[tuple[str, str]]) -> str:
-    """Return a page of the front end with these links instead of its own."""
+    """Return a page of the front end with these links in place of its own."""
     data = json.dumps(found, ensure_ascii=False).replace("<", "\\u003c")
     return _PLACE.sub(lambda place: f"{place[1]}{data}{place[2]}", text, count=1)
 
 
 def as_html(found: Sequence[tuple[str, str]]) -> str:
-    """Return links as HTML, for a page that is not of the front end."""
+    """Return links as HTML, for a page that the front end does not draw."""
     return "".join(
         f"<a href='{html.escape(address)}'>{html.escape(words)}</a>" for words, address in found
     )

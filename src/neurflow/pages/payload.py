@@ -125,7 +125,7 @@ def payload(
 ) -> PageData:
     """Return the page's data; the numbers of crops for a group and for a meaning bound its size."""
     crops = _Crops(circuit)
-    # the page opens at the target, so its pictures are the first
+    # The page opens at the target, so the pictures of its layer come first.
     from_target = [
         _layer(layer, crops, crops_per_group, crops_per_meaning)
         for layer in reversed(circuit.layers)
@@ -240,7 +240,7 @@ def _tree(layer: CircuitLayer, crops: _Crops) -> TreeData | None:
     Crops of the branches are chosen among those that the page shows anyway.
     """
     tree = layer.tree
-    if tree is None or not _is_cut(layer):  # the first for the type checker
+    if tree is None or not _is_cut(layer):  # the first test is for the type checker
         return None
     pairs = len(tree.members)
     owns = branches(tree.merges)[pairs:]

@@ -1,6 +1,6 @@
 """Plots for slides: a picture with the groups that fire on it, and the effect of masking.
 
-Needs matplotlib, which no other module needs: ``pip install 'neurflow[plot]'``.
+Needs matplotlib: ``pip install 'neurflow[plot]'``.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ EXEMPLARS = 4
 CLASSES = 3
 """best classes shown of an answer"""
 HOTTEST = 3.0
-"""heat that is drawn fully: a map's peak is well above its mean"""
+"""heat that is drawn with full opacity, in units of the map's mean"""
 FOR, AGAINST = "#0f6e84", "#b3400f"
 
 
 def write_plot(circuit: Circuit, report: DebugReport, path: str | Path) -> Path:
-    """Draw the first picture of a report, as PNG or what the file's ending says.
+    """Draw the first picture of a report, in the format of the file's suffix (PNG without one).
 
     Raises:
         RequestError: matplotlib is not installed.
@@ -60,7 +60,7 @@ def write_plot(circuit: Circuit, report: DebugReport, path: str | Path) -> Path:
         with replacing(path) as handle:
             try:
                 figure.savefig(handle, format=path.suffix[1:] or None, dpi=200)
-            except ValueError as error:  # an ending that is no format
+            except ValueError as error:  # the suffix is not a format
                 raise WorkError(f"{path} cannot be written: {error}.") from None
     return path
 
@@ -89,7 +89,7 @@ def _group(panel: Any, image: np.ndarray, reading: GroupReading) -> None:
 
 
 def _exemplars(panel: Any, circuit: Circuit, id: str) -> None:
-    """The group's own crops, side by side."""
+    """Draw the group's crops side by side."""
     found = [circuit.thumbnails.get(crop) for crop in circuit.group(id).crops[:EXEMPLARS]]
     parts = [
         np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((64, 64)))
@@ -102,7 +102,7 @@ def _exemplars(panel: Any, circuit: Circuit, id: str) -> None:
 
 
 def _what_if(panel: Any, found: WhatIf, target: Target) -> None:
-    """Logits of the target and of the best classes, before and after masking."""
+    """Draw the logits of the target and of the best classes, before and after masking."""
     effect = found.effects[0]
     panel.set_axis_on()
     shown = [*effect.before[:CLASSES], *effect.after[:CLASSES]]

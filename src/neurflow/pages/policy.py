@@ -42,7 +42,7 @@ def scripts(page: str) -> list[str]:
 
 
 def with_policy(page: str) -> str:
-    """A page that carries its own policy: one that opens from disk has no server to tell it.
+    """Return a page that contains its policy, because no server sends one with a page from disk.
 
     Args:
         page: HTML with ``PLACE``, or with another policy that is replaced.
@@ -52,9 +52,9 @@ def with_policy(page: str) -> str:
 
 
 def with_classes(page: str) -> str:
-    """A page with its ``style`` attributes moved into one style sheet, at the end of its head.
+    """Return a page whose ``style`` attributes are moved into one style sheet in its head.
 
-    A policy of hashes lets style sheets through and no attributes; plots are full of those.
+    A policy of hashes allows style sheets but no ``style`` attributes, of which plots have many.
     """
     names: dict[str, str] = {}
 

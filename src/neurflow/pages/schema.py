@@ -36,7 +36,7 @@ def schema() -> str:
 
 
 def _plain(part: Any) -> Any:
-    """Drop titles, each of which would become a type; write tuples as older drafts do.
+    """Remove titles, which would become types, and write tuples as in older drafts of JSON Schema.
 
     Titles of objects with properties are kept: they name the interfaces.
     """

@@ -690,7 +690,7 @@ export interface ShownGroup {
   pictures: number[];
 }
 /**
- * A group whose crops keep to one place of their pictures.
+ * A group whose crops lie in one place of their pictures.
  */
 export interface ShortcutData {
   circuit: number;
@@ -720,7 +720,7 @@ export interface Messages {
   edits: Edits;
 }
 /**
- * Why a request was refused or failed, in words for a person.
+ * The reason why a request was refused or failed.
  */
 export interface Problem {
   error: string;
@@ -893,7 +893,7 @@ export interface SplitRequest {
   members: [Member, ...Member[]];
 }
 /**
- * Undo the last edit, or redo the last one undone.
+ * Undo the last edit, or redo the edit that was undone last.
  */
 export interface BackRequest {
   kind: "undo" | "redo";

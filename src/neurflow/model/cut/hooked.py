@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from neurflow.errors import LayerError, ModelError
+from neurflow.errors import ModelError
 from neurflow.model.cut.exported import first_logits
 from neurflow.model.network.layers import (
     PROPOSED_BLOCKS,
@@ -39,6 +39,7 @@ from neurflow.model.network.protocols import (
     Path,
     expand_baseline,
     not_between,
+    not_connected,
 )
 
 IMAGES, OUTPUT = "images", "output"
@@ -216,10 +217,7 @@ class HookedNetwork:
     def segment(self, lower: str, upper: str) -> HookedSegment:
         """Return a segment that runs the whole network from the images."""
         if not self._depends(upper, lower):
-            raise LayerError(
-                f"Layer {upper!r} does not depend on {lower!r}: name layers input side first, "
-                "each fed by the one before."
-            )
+            raise not_connected(lower, upper)
         return HookedSegment(self, self.layers[lower], self.layers[upper])
 
 
@@ -288,7 +286,7 @@ class HookedNeuron:
         baseline: Tensor | None = None,
     ) -> Path:
         """Return the path: ``x`` is the frontier; neurons and images are fixed."""
-        start = torch.zeros_like(x) if baseline is None else expand_baseline(x, baseline)
+        start = expand_baseline(x, baseline)
         return Path([start], [x], [neurons, *bypass], back=lambda gradients: gradients[0])
 
     def tail(

@@ -22,11 +22,10 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor, fx
 
-from neurflow.errors import LayerError
 from neurflow.model.fast.specialise import Specialised, select_neurons
 from neurflow.model.network.graph import NetworkGraph, ancestors, aten, descendants, is_tensor
 from neurflow.model.network.layers import Layer
-from neurflow.model.network.protocols import Changes, Key, not_between
+from neurflow.model.network.protocols import Changes, Key, not_between, not_connected
 
 NORMALISING = {
     aten.layer_norm.default,
@@ -65,10 +64,7 @@ def cut(network: NetworkGraph, lower: fx.Node, upper: fx.Node, names: tuple[str,
     """
     inside = descendants(lower)
     if upper not in inside or upper is lower:
-        raise LayerError(
-            f"Layer {names[1]!r} does not depend on {names[0]!r}: name layers input side first, "
-            "each fed by the one before."
-        )
+        raise not_connected(*names)
     body = [n for n in ancestors([upper], stop=[lower]) if n in inside]
     copier = _Copier(network, lower)
     for node in body:

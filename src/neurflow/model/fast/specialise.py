@@ -118,9 +118,7 @@ class Specialised:
         """Return the line from the baseline to ``x`` at the frontier."""
         with torch.no_grad():
             trunk = trunk or self._whole.run(x, len(x), *bypass)
-            start = (
-                x.new_zeros(()).expand_as(x) if baseline is None else expand_baseline(x, baseline)
-            )
+            start = expand_baseline(x, baseline)
             trunk_at_start = self._whole.at(start, bypass, zero=baseline is None)
             own_at_start = self._own(neurons, start, len(x), *trunk_at_start, *bypass)
         leaves = [value.detach().requires_grad_() for value in (x, *trunk)]

@@ -35,9 +35,19 @@ def not_between(name: str, lower: Layer, upper: Layer) -> LayerError:
     )
 
 
-def expand_baseline(x: Tensor, baseline: Tensor) -> Tensor:
-    """Return a baseline ``[1, …]`` in the shape and memory layout of ``x`` ``[batch, …]``."""
-    return torch.zeros_like(x).add_(baseline)
+def not_connected(lower: str, upper: str) -> LayerError:
+    """Return the error for two layers of which the upper one does not depend on the lower one."""
+    return LayerError(
+        f"Layer {upper!r} does not depend on {lower!r}: name layers input side first, each fed by the "
+        "one before."
+    )
+
+
+def expand_baseline(x: Tensor, baseline: Tensor | None) -> Tensor:
+    """Return a baseline ``[1, …]``, or 0 for None, in the shape of ``x`` ``[batch, …]``."""
+    if baseline is None:
+        return x.new_zeros(()).expand_as(x)
+    return torch.zeros_like(x).add_(baseline)  # in the memory layout of x
 
 
 def points_between(low: Tensor, high: Tensor, points: Sequence[float], axis: int = 0) -> Tensor:
