@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from neurflow.circuit import Circuit
 from tests.pages.browsing import figure, in_sight, share
 from tests.pages.conftest import HOSTILE
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 SVG = "{http://www.w3.org/2000/svg}"
@@ -255,3 +256,45 @@ def test_a_search_result_outside_the_view_becomes_visible(show, many):
     chosen = page.locator(".card.selected")
     expect(chosen).to_have_attribute("data-group", re.compile("/41$"))
     assert in_sight(page, chosen.get_attribute("data-group"))
+
+
+def drawn_at(page):
+    """Scale, x and y of the drawing."""
+    return page.locator(".drawing").evaluate(
+        "e => { const { a, e: x, f: y } = new DOMMatrix(getComputedStyle(e).transform); return [a, x, y]; }"
+    )
+
+
+def test_the_circuit_is_moved_by_mouse_wheel_and_fingers(page):
+    frame = page.locator(".graph").bounding_box()
+    x, y = frame["x"] + frame["width"] / 2, frame["y"] + 60
+    card = page.locator('[data-group="late/1"]').bounding_box()
+    scale, left, top = drawn_at(page)
+
+    page.mouse.move(card["x"] + 20, card["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(card["x"] + 50, card["y"] + 60, steps=6)
+    page.mouse.up()
+    assert drawn_at(page) == pytest.approx([scale, left + 30, top + 40], abs=12)  # the slop
+    expect(page.locator(".card.selected")).to_have_count(0)  # a drag is no click
+    page.mouse.click(card["x"] + 50, card["y"] + 60)
+    expect(page.locator(".card.selected")).to_have_attribute("data-group", "late/1")
+    page.keyboard.press("Escape")
+    expect(page.locator(".card.selected")).to_have_count(0)
+
+    scale, left, top = drawn_at(page)
+    page.mouse.move(x, y)
+    page.mouse.wheel(60, 10)
+    until(lambda: drawn_at(page) == pytest.approx([scale, left - 60, top], abs=1))
+
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind, *places):
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    fingers("touchStart", (x - 20, y), (x + 20, y))
+    for spread in (30, 40, 50, 60):
+        fingers("touchMove", (x - spread, y), (x + spread, y))
+    fingers("touchEnd")
+    until(lambda: drawn_at(page)[0] > 2 * scale)
