@@ -168,12 +168,12 @@ class Config(Frozen):
 
     @classmethod
     def published(cls, **values: object) -> Self:
-        """The setup of the paper, for comparisons with published results. ``values`` override it."""
+        """Return the setup of the paper, to compare with published results. ``values`` override it."""
         return cls.preset("published", **values)
 
     @classmethod
     def quick(cls, **values: object) -> Self:
-        """A first look: fewer core neurons and layers. ``values`` override it.
+        """Return a setup for a first look: fewer core neurons and layers. ``values`` override it.
 
         Its neurons are among those that ``Config()`` finds on the same images, since a target's core
         neurons are the first of the same order. On the command line it also means fewer images
@@ -183,7 +183,7 @@ class Config(Frozen):
 
     @classmethod
     def preset(cls, name: Preset, **values: object) -> Self:
-        """The configuration of a preset; ``values`` override it.
+        """Return the configuration of a preset; ``values`` override it.
 
         Raises:
             RequestError: there is no such preset, or a value is out of range.
@@ -194,7 +194,7 @@ class Config(Frozen):
 
     @classmethod
     def stored(cls, value: object) -> object:
-        """A stored configuration, completed with the values of ``EARLIER``."""
+        """Return a stored configuration, completed with the values of ``EARLIER``."""
         return {**EARLIER, **value} if isinstance(value, dict) else value
 
     def __init__(self, **values: object) -> None:

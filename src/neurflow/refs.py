@@ -49,7 +49,7 @@ class GroupId(str):
     number: int
 
     def __new__(cls, layer: str, number: int) -> GroupId:
-        """Group ``number`` of ``layer``."""
+        """Return the id of group ``number`` of ``layer``."""
         id = super().__new__(cls, f"{layer}/{number}")
         id.layer, id.number = layer, number
         return id
@@ -75,7 +75,7 @@ class ImageRef(Frozen):
     """An image of the concept set, known by name and not by position."""
 
     name: str
-    """path relative to the folder studied, or a made-up name for images from memory"""
+    """path relative to the folder studied, or a generated name for images from memory"""
     label: str | None = None
     """true class, if the source has it"""
 
@@ -100,12 +100,12 @@ class LoadOptions(Frozen):
     classes_as_text: bool | None = None
 
     def given(self) -> dict[str, Any]:
-        """The options that were given, as keyword arguments."""
+        """Return the options that were given, as keyword arguments."""
         return self.model_dump(exclude_none=True)
 
 
 class ModelInfo(Frozen):
-    """Description of a model that allows to load it again and to recognise a different one."""
+    """Description of a model, from which it can be loaded again and told from another model."""
 
     reference: str
     """the reference given to ``load_model``, or the class name of a module passed in Python"""

@@ -58,6 +58,15 @@ def test_help_imports_nothing_slow() -> None:
     assert found.stdout.endswith("set()\n"), found.stdout
 
 
+def test_reading_a_circuit_imports_nothing_slow() -> None:
+    code = (
+        "import sys\nfrom neurflow import load_circuit\nload_circuit\n"
+        "print({'torch', 'pandas', 'scipy', 'networkx', 'jaxtyping'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.stdout == "set()\n", found.stdout
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_takes_json_and_traceback(neurflow: Run, command: str) -> None:
     code, out, _ = neurflow(*command.split(), "--help")

@@ -11,7 +11,9 @@ from benchmarks.explorer import large
 from PIL import Image
 from playwright.sync_api import expect
 
+from neurflow.circuit.robustness_file import RobustnessFile, with_robustness
 from neurflow.pages import write_report
+from neurflow.stats import Interval
 from tests.pages.browsing import figure, patient, violations
 from tests.pages.conftest import HOSTILE
 
@@ -150,6 +152,17 @@ def test_step_through_shows_groups_from_the_target_down(show, wide):
     assert dimmed() == 1
     page.keyboard.press("Escape")
     expect(stage).to_have_count(0)
+
+
+def test_the_table_of_groups_has_every_known_figure(show, wide):
+    found = RobustnessFile(groups={"early/2": Interval(0.5, 0.25, 0.75)})
+    page = show(with_robustness(wide, found))
+    page.get_by_role("button", name="Tables").click()
+    heading = page.get_by_role("columnheader", name="Stability")
+    place = heading.evaluate("e => e.cellIndex")
+    row = page.locator("tbody tr", has_text="early/2")
+    expect(row.locator("td").nth(place)).to_have_text("0.50")
+    assert "from 0 to 1" in heading.get_by_role("button").get_attribute("title")
 
 
 def test_tables_are_sorted_filtered_and_saved(show, wide, tmp_path):

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from neurflow.circuit.robustness_file import RobustnessFile, with_robustness
 from neurflow.config import Config
 from neurflow.errors import WorkError
 from neurflow.pages import page, write_report
 from neurflow.pages.model_name import model_name
 from neurflow.pages.payload import payload
 from neurflow.pages.schema import schema
+from neurflow.stats import Interval
 from tests.conftest import evidence, relabelled
 from tests.pages.conftest import HOSTILE
 
@@ -123,6 +125,14 @@ def test_labels_come_with_their_evidence(wide):
     assert found.validation.auprc == (0.7, pytest.approx(0.5), 0.75)
     assert found.time == "2026-01-02T00:00:00+00:00"
     assert groups[1].label == HOSTILE and groups[1].evidence is None
+
+
+def test_columns_of_groups_are_shown_if_a_value_is_known(wide):
+    assert payload(wide).group_columns == []
+    measured = with_robustness(wide, RobustnessFile(groups={"early/2": Interval(0.5, 0.25, 0.75)}))
+    data = payload(measured)
+    assert [column.key for column in data.group_columns] == ["stability"]
+    assert [group.figures for group in data.layers[0].groups[1:3]] == [{}, {"stability": 0.5}]
 
 
 def test_errors_for_a_missing_front_end_or_folder(wide, tmp_path, monkeypatch):

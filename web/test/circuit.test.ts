@@ -32,6 +32,7 @@ const group = (id: string, ...neurons: number[]): GroupData => ({
   crops: [],
   sights: [],
   stability: null,
+  figures: {},
   returns: null,
   measured: true,
 });
@@ -70,6 +71,7 @@ const data: PageData = {
   spreads: [],
   crops: [],
   pictures: [],
+  group_columns: [],
   layers: [
     { name: "a", note: null, tree: null, groups: [group("a/0", 1), group("a/1", 2), group("a/2", 3)], neurons: {} },
     {

@@ -40,6 +40,7 @@ const group = (id: string, members: [number, number][], label: string | null = n
   crops: [0],
   sights: [],
   stability: null,
+  figures: {},
   returns: null,
   measured: true,
 });
@@ -79,6 +80,7 @@ const data: PageData = {
     { image: 0, box: [0, 0, 4, 4], picture: null },
     { image: 1, box: [0, 0, 4, 4], picture: null },
   ],
+  group_columns: [],
   layers: [
     {
       name: "low",

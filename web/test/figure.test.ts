@@ -15,6 +15,7 @@ const group = (id: string): GroupData => ({
   crops: [0, 1, 2, 3],
   sights: [],
   stability: null,
+  figures: {},
   returns: null,
   measured: true,
 });
@@ -31,6 +32,7 @@ const data = {
   shares: true,
   images: ["x", "y", "z"],
   crops: [0, 0, 1, 2].map((image, picture) => ({ image, picture, box: [0, 0, 8, 8] })),
+  group_columns: [],
   layers: [layer("a", 3), layer("b", 2), layer("c", 1)],
   edges: [
     edge("a/0", "b/0", 0.6),

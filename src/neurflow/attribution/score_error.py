@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import isfinite, nan
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from neurflow.circuit import RuleName
 
@@ -172,4 +172,4 @@ def upper_limit(sample: np.ndarray, population: int) -> float:
         return ratio
     spread = np.sqrt(((gap - ratio * goal) ** 2).sum() / (count - 1) / count) / goal.mean()
     unseen = np.sqrt(1 - count / population)
-    return ratio + float(stats.t.ppf(CONFIDENCE, count - 1) * spread * unseen)
+    return ratio + float(stdtrit(count - 1, CONFIDENCE) * spread * unseen)

@@ -38,7 +38,7 @@ OUTPUTS_DIFFER = 0.05
 
 
 def facts_to_reload(model: Model) -> dict[str, Any]:
-    """Fields of ``Circuit`` that describe the model, besides ``Model.info``."""
+    """Return fields of ``Circuit`` that describe the model, besides ``Model.info``."""
     transform = model.transform
     return {
         "class_names": model.class_names if model.named else (),

@@ -1,4 +1,4 @@
-"""The score of a neuron group on a crop, and its usual values on the concept set.
+"""The score of a neuron group on a crop, and its calibration on the concept set.
 
 1. On a crop ``v``, the score of group ``G`` with neurons ``s`` is
    ``exp(mean_s log(max(φ_s(v), 0) / (|mean of φ_s over the group's crops| + ε) + ε))``:
@@ -8,7 +8,7 @@
    difference of two classes, on crops of the second class.
 2. The score on an image is the largest score of its crops.
 3. Both are calibrated on the concept set. The scores on the group's own crops give the threshold above
-   which it *fires*. The scores on the images show how *usual* that is for the target.
+   which it *fires*. The scores on the images show how *frequent* that is for the target.
 """
 
 from __future__ import annotations

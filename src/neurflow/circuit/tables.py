@@ -11,6 +11,7 @@ import networkx as nx
 import pandas as pd
 
 from neurflow.circuit.evidence import Evidence
+from neurflow.circuit.group_columns import GROUP_COLUMNS, figures
 from neurflow.circuit.robustness_file import FIELDS
 from neurflow.circuit.types import CircuitData, CircuitLayer, NeuronGroup, SemanticGroup
 from neurflow.refs import Member
@@ -48,9 +49,10 @@ def to_networkx(circuit: CircuitData) -> nx.DiGraph:
     """Return the concept circuit as a directed graph, with edges from lower to upper groups.
 
     Nodes are group ids with ``layer``, ``size`` (members), ``label``, ``caption``, and the known values
-    of ``LABEL_COLUMNS``. Edges carry the signed ``weight`` W(G, H), its ``positive`` and ``negative``
-    part, and the ends ``low`` and ``high`` of its 95 % interval. Where ``evaluate`` has measured them,
-    nodes have ``stability``, and edges ``significance`` and ``stability``.
+    of ``LABEL_COLUMNS`` and ``GROUP_COLUMNS``. Edges carry the signed ``weight`` W(G, H), its
+    ``positive`` and ``negative`` part, and the ends ``low`` and ``high`` of its 95 % interval. Where
+    ``evaluate`` has measured them, nodes have ``stability``, and edges ``significance`` and
+    ``stability``.
     """
     graph = nx.DiGraph(target=circuit.target.name)
     for layer in circuit.layers:
@@ -62,9 +64,8 @@ def to_networkx(circuit: CircuitData) -> nx.DiGraph:
                 label=group.label,
                 caption=group.caption,
                 **{name: value for name, value in _evidence(group).items() if value is not None},
+                **figures(layer, group),
             )
-            if group.stability is not None:
-                graph.nodes[group.id]["stability"] = group.stability.value
     for edge in circuit.edges:
         known = {name: getattr(edge, name) for name in EDGE_COLUMNS}
         measured = {name: value for name, value in known.items() if value is not None}
@@ -160,7 +161,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "label",
         "caption",
         *LABEL_COLUMNS,
-        "stability",
+        *(column.name for column in GROUP_COLUMNS),
     ),
     "neuron_edges": (*_MEANING, "lower_layer", "lower_neuron", "weight"),
     "group_edges": ("upper", "lower", "weight", *EDGE_COLUMNS),
@@ -212,7 +213,7 @@ def _groups(circuit: CircuitData) -> Iterator[Record]:
                 group.label,
                 group.caption,
                 *_evidence(group).values(),
-                group.stability.value if group.stability else None,
+                *(column.value(layer, group) for column in GROUP_COLUMNS),
             )
 
 

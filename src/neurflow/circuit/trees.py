@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import pdist
 
 Merges = Sequence[tuple[int, int]]
 """the two branches that each merge joins"""
@@ -26,6 +24,10 @@ def joined(vectors: np.ndarray) -> tuple[list[tuple[int, int]], list[float]]:
     """
     if len(vectors) < 2:
         return [], []
+    # Reading a circuit does without these imports, which take longer than all others together.
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import pdist
+
     # half the squared distance is one minus the cosine
     return merges_of(linkage(pdist(vectors, "sqeuclidean") / 2, "average"))
 

@@ -93,7 +93,7 @@ def _members(layer: CircuitLayer) -> Pairs:
 def _intervals(
     upper: CircuitLayer, config: Config, above: Pairs, below: Pairs
 ) -> dict[tuple[int, int], tuple[float, float]]:
-    """(number in ``above``, number in ``below``) → ends of the interval of its weight."""
+    """Return (number in ``above``, number in ``below``) → ends of the interval of its weight."""
     drawn = _drawn(upper, config, above, below, DRAWS)
     if drawn is None:
         return {}
@@ -109,7 +109,7 @@ def _intervals(
 def _drawn(
     upper: CircuitLayer, config: Config, above: Pairs, below: Pairs, draws: int
 ) -> np.ndarray | None:
-    """Weights ``[draw, set of upper pairs, set of lower pairs]`` on resamples of the photographs."""
+    """Return weights ``[draw, set of upper pairs, set of lower pairs]`` on resampled photographs."""
     parts = [part for neuron in upper.neurons.values() for part in neuron.semantic_groups]
     if any(part.weights and part.attributions is None for part in parts):
         return None

@@ -23,7 +23,7 @@ from neurflow.stats import Interval
 
 
 def comparison_text(found: Comparison, top: int) -> Iterator[RenderableType]:
-    """Shared groups, layer by layer from the target down, and the edges that change most."""
+    """Yield shared groups, layer by layer from the target down, and the edges that change most."""
     yield from _heading(found)
     table = _table("layer", "shared", "only A", "only B", "similarity", "chance", "edges", "ρ")
     for layer in reversed(found.layers):
@@ -57,7 +57,7 @@ def comparison_text(found: Comparison, top: int) -> Iterator[RenderableType]:
 def layer_text(
     a: Circuit, b: Circuit, found: Comparison, name: str, top: int
 ) -> Iterator[RenderableType]:
-    """One layer: matched groups, groups of only one circuit, and edges."""
+    """Yield one layer: matched groups, groups of only one circuit, and edges."""
     layer = next(layer for layer in found.layers if layer.name == name)
     yield from _heading(found)
     yield Text(_counts(layer), style="bold")

@@ -44,7 +44,7 @@ def _picture(picture: PictureReport, target: Target, top: int) -> Iterator[Rende
     yield Text.assemble((plain(picture.name), "bold"), truth)
     yield Text(f"  says {_answers(picture.top[:3])}; {plain(target.name)} {picture.target:.2f}")
     for title, found in (("fires", picture.firing), ("missing", picture.missing)):
-        # the groups of the target's own layer are the target itself and explain nothing
+        # The groups of the target's own layer are the target itself and explain nothing.
         below = [g for g in found if g.id.layer != target.layer]
         if below:
             yield _readings(title, below[:top])
@@ -56,7 +56,7 @@ def _answers(top: Sequence[Prediction]) -> str:
 
 
 def _readings(title: str, readings: Sequence[GroupReading]) -> Table:
-    table = _table(title, "score", "usual", "reach", "box", "reached by")
+    table = _table(title, "score", "frequency", "weight", "box", "reached by")
     for g in readings:
         table.add_row(
             g.id,
@@ -111,13 +111,13 @@ def _mistakes(found: Mistakes, target: str, top: int) -> Iterator[RenderableType
     if called:
         yield Text(f"  the missed pictures are predicted as {called}")
     if found.why_missed:
-        yield _contrasts("missed: fires on", "missed", "right", found.why_missed[:top])
+        yield _contrasts("fires on", "missed", "right", found.why_missed[:top])
     if found.why_taken:
-        yield _contrasts("taken: fires on", "taken", "rejected", found.why_taken[:top])
+        yield _contrasts("fires on", "taken", "rejected", found.why_taken[:top])
 
 
 def _contrasts(title: str, here: str, there: str, found: Sequence[GroupContrast]) -> Table:
-    table = _table(title, here, there, "reach", "z")
+    table = _table(title, here, there, "weight", "z")
     for c in found:
         table.add_row(
             c.id,
@@ -140,7 +140,7 @@ def audit_text(report: AuditReport, top: int) -> Iterator[RenderableType]:
         f"{report.false_positives} false positives; a ranking, not a verdict"
     )
     signals = ("raises", "mends", "fixes", "cost", "fixed", "apart")
-    table = _table("group", "by", "total", *signals, gap=1)
+    table = _table("group", "set to", "total", *signals, gap=1)
     for g in report.groups[:top]:
         s = g.signals
         table.add_row(

@@ -98,7 +98,7 @@ class _Fit:
 
     @classmethod
     def best(cls, where: str, state: State, wanted: Mapping[str, Tensor]) -> _Fit:
-        """The same tensors with the names of the network; unchanged if these fit as well."""
+        """Return the same tensors with the names of the network; unchanged if these fit as well."""
         tried = [cls(where, state, _fitting(state, wanted))]
         plain, unwrapped = _unwrapped(state)
         whole, joined = _whole(plain)
@@ -114,7 +114,7 @@ class _Fit:
 
     @classmethod
     def of(cls, where: str, state: State, wanted: Mapping[str, Tensor]) -> _Fit:
-        """The tensors with their names rewritten; those that fit nowhere keep their names."""
+        """Return the tensors with their names rewritten; those that fit nowhere keep their names."""
         found = rewriting(state, wanted)
         named = {name: state[old] for name, old in found.names.items()}
         used, changed = {*found.names.values()}, bool(found.note())
@@ -127,13 +127,13 @@ class _Fit:
         return cls(where, named, count, found.note(), found.rivals)
 
     def without(self, names: Iterable[str]) -> _Fit:
-        """The same state dict without some tensors, which the network does not have."""
+        """Return the same state dict without some tensors, which the network does not have."""
         out = sorted(names)
         state = {name: value for name, value in self.state.items() if name not in out}
         return replace(self, state=state, left_out=(*out, *self.left_out))
 
     def notes(self, path: Path, others: list[str]) -> Iterator[str]:
-        """Notes on what was done, one line each."""
+        """Yield notes on what was done, one line each."""
         if self.where:
             also = f"; the file also has {', '.join(map(repr, others))}" if others else ""
             yield f"Weights of {path.name}: those under {self.where!r} are used{also}."
@@ -215,7 +215,7 @@ def _refuse_rivals(path: Path, fit: _Fit) -> None:
 
 
 def _common_end(one: str, other: str) -> str:
-    """What two names have in common at the end, from a dot on."""
+    """Return the common ending of two names, from a dot on."""
     while one and not (other == one or other.endswith(f".{one}")):
         one = one.partition(".")[2]
     return one
@@ -245,7 +245,7 @@ def _refuse_others(path: Path, state: State, wanted: Mapping[str, Tensor]) -> No
 
 
 def _of_part(path: Path) -> str:
-    """What to do with one of several files of a model; "" for any other file."""
+    """Return what to do with one of several files of a model; "" for any other file."""
     found = re.search(r"-(\d+)-of-(\d+)\.(safetensors|bin)$", path.name)
     if not found:
         return ""
@@ -272,7 +272,7 @@ def _cure(
 
 
 def _mappings(value: Any) -> Iterator[tuple[str, State]]:
-    """(place, tensors by name) of every mapping with tensors in a checkpoint, outer ones first."""
+    """Yield (place, tensors by name) of all mappings with tensors in a checkpoint, outer ones first."""
     seen: set[int] = set()
 
     def within(value: Any, where: tuple[str, ...]) -> Iterator[tuple[str, State]]:
@@ -296,5 +296,5 @@ def _mappings(value: Any) -> Iterator[tuple[str, State]]:
 
 
 def _numbers(value: Any) -> bool:
-    """Whether a value is a NumPy array that can be a weight."""
+    """Return whether a value is a NumPy array that can be a weight."""
     return isinstance(value, np.ndarray) and value.dtype.isnative and value.dtype.char in "efd"

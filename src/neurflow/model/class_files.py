@@ -114,19 +114,19 @@ def _names(text: str) -> list[str]:
 
 
 def _fields(item: str) -> dict[str, str]:
-    """The fields of an item of a label map; its ``display_name``, if it has one, is its name."""
+    """Return the fields of an item of a label map; its ``display_name``, if it has one, is its name."""
     found = re.findall(r"""(\w+)\s*:\s*(?:"([^"]*)"|'([^']*)'|(\S+))""", item)
     fields = {key: one or two or plain for key, one, two, plain in found}
     return {**fields, "name": fields.get("display_name") or fields.get("name", "")}
 
 
 def _split(text: str) -> list[str]:
-    """The names in a line of names that are separated by commas."""
+    """Return the names in a line of names that are separated by commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _yaml_block(text: str) -> str | None:
-    """The text under ``names:`` in a YAML file; None if there is no such entry."""
+    """Return the text under ``names:`` in a YAML file; None if there is no such entry."""
     found = re.search(r"^(?:names|classes|class_names)[ \t]*:[ \t]*(.*)$", text, re.MULTILINE)
     if found is None:
         return None
@@ -170,7 +170,7 @@ def _of_data(data: Any) -> list[str]:
 
 
 def _of_mapping(data: Mapping[Any, Any]) -> list[str]:
-    """Names by index, from index → name or name → index."""
+    """Return names by index, from index → name or name → index."""
     if all(_number(key) is not None for key in data):
         return _by_index([(_number(key), _name(value)) for key, value in data.items()], (0, 1))
     if all(isinstance(value, int) and not isinstance(value, bool) for value in data.values()):
@@ -182,7 +182,7 @@ def _of_mapping(data: Mapping[Any, Any]) -> list[str]:
 
 
 def _index_of(item: Any) -> int | None:
-    """The index in a COCO category, ``{"id": 7, "name": "cat"}``; None if there is none."""
+    """Return the index in a COCO category, ``{"id": 7, "name": "cat"}``; None if there is none."""
     if not isinstance(item, Mapping):
         return None
     return next((_number(item[key]) for key in _INDEX_COLUMNS if key in item), None)
@@ -201,7 +201,7 @@ def _name(item: Any) -> str:
 
 
 def _by_index(pairs: Sequence[tuple[int | None, str]], starts: Iterable[int]) -> list[str]:
-    """The names by index; ``ValueError`` if an index is missing."""
+    """Return the names by index; ``ValueError`` if an index is missing."""
     found = {index: name for index, name in pairs if index is not None}
     for start in starts:
         wanted = range(start, start + len(pairs))
@@ -220,7 +220,7 @@ def _number(value: Any) -> int | None:
 
 
 def _of_table(lines: Sequence[str]) -> list[str] | None:
-    """Names of a table with an index; None if the lines are not such a table."""
+    """Return names of a table with an index; None if the lines are not such a table."""
     for delimiter in (",", ";", "\t"):
         rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
         names = _of_rows(rows)
@@ -258,7 +258,7 @@ def _of_rows(rows: Sequence[Sequence[str]]) -> list[str] | None:
 
 
 def _name_column(rows: Sequence[Sequence[str]], header: bool, index: int) -> int:
-    """The column of the names, by its header or else by its position."""
+    """Return the column of the names, by its header or else by its position."""
     width = min(map(len, rows))
     if header:
         called = [cell.strip().casefold() for cell in rows[0][:width]]
@@ -272,7 +272,7 @@ def _name_column(rows: Sequence[Sequence[str]], header: bool, index: int) -> int
 def _counted(
     rows: Sequence[Sequence[str]], place: int, name: int, starts: Iterable[int]
 ) -> list[str] | None:
-    """The names, if the column at ``place`` numbers all rows; otherwise None."""
+    """Return the names, if the column at ``place`` numbers all rows; otherwise None."""
     indices = [_number(row[place]) for row in rows]
     if None in indices:
         return None

@@ -18,7 +18,7 @@ LIBRARIES = ("site-packages", "dist-packages")
 
 
 def guarded(module: nn.Module) -> Callable[[Tensor], Any]:
-    """A function that calls the module and reports its failures as ``ModelError``."""
+    """Return a function that calls the module and reports its failures as ``ModelError``."""
 
     def run(images: Tensor) -> Any:
         try:
@@ -36,7 +36,7 @@ def guarded(module: nn.Module) -> Callable[[Tensor], Any]:
 
 
 def _why_it_fails(module: nn.Module, images: Tensor, error: Exception) -> str:
-    """What to do about a network that fails on a batch of images."""
+    """Return what to do about a network that fails on a batch of images."""
     if isinstance(error, TypeError) and "positional argument" in str(error):
         return "Wrap it in a module whose forward takes only the images."
     if isinstance(error, NotImplementedError) and '"forward"' in str(error):
@@ -75,7 +75,7 @@ class _Asked(dict[Any, Any]):
 
 
 def _line_of(error: Exception) -> str:
-    """`` (net.py, line 8)``: the innermost line of the user's code; nothing if there is none."""
+    """Return `` (net.py, line 8)``: the innermost line of the user's code; nothing if there is none."""
     home = Path(__file__).resolve().parents[1]
     own = [
         frame

@@ -28,7 +28,7 @@ RESHAPES = re.compile(
     "|ToCopy|Expand"
 )
 POOLS = re.compile("Mean|.*(Avg|Max)Pool.*")
-BENT = re.compile(
+NONLINEAR = re.compile(
     "Relu|Gelu|Silu|Hardswish|Hardtanh|LeakyRelu|Elu|Mish|Native(Layer|Group)Norm|.*RmsNorm"
 )
 MIXED = re.compile("NativeBatchNorm|Add|Cat|Mul")
@@ -50,7 +50,7 @@ class Features:
 
 @contextlib.contextmanager
 def identities(module: nn.Module) -> Iterator[dict[int, tuple[str, Tensor]]]:
-    """What the ``Identity`` layers of a module return while it is open: id → (layer, tensor)."""
+    """Yield the outputs of the ``Identity`` layers of a module: id → (layer, tensor)."""
     seen: dict[int, tuple[str, Tensor]] = {}
     handles = [
         part.register_forward_hook(
@@ -85,21 +85,21 @@ def features_of(
     what = made_by(value)
     if id(value) in seen and what != "linear":
         return Features(True, f"{seen[id(value)][0]!r}, its last layer, is an Identity")
-    if what == "bent":
+    if what == "nonlinear":
         return Features(False, "no linear layer makes them")
     return None
 
 
 def made_by(value: Tensor) -> str:
-    """``linear``, ``bent`` or ``unknown``: the operation that made a tensor, before reshapes."""
+    """Return what made a tensor, before reshapes: ``linear``, ``nonlinear`` or ``unknown``."""
     node, pooled = value.grad_fn, False
     while node is not None:
         kind = re.sub(r"Backward\d*$", "", type(node).__name__)
         if POOLS.fullmatch(kind):
             pooled = True
         elif not RESHAPES.fullmatch(kind):
-            bent = BENT.fullmatch(kind) or (pooled and MIXED.fullmatch(kind))
+            nonlinear = NONLINEAR.fullmatch(kind) or (pooled and MIXED.fullmatch(kind))
             linear = kind in ("Addmm", "Mm", "Bmm", "Baddbmm", "Convolution", "Mv")
-            return "bent" if bent else "linear" if linear else "unknown"
+            return "nonlinear" if nonlinear else "linear" if linear else "unknown"
         node = next((each for each, _ in node.next_functions if each is not None), None)
     return "unknown"

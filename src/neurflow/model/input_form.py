@@ -75,7 +75,7 @@ def find_input_form(transform: Transform, module: nn.Module, mode: str | None = 
 
 
 def drawn_input(transform: Transform, form: InputForm) -> Tensor:
-    """The transform's output ``[channel, height, width]`` for a drawn picture, the same each time."""
+    """Return the transform's output ``[channel, height, width]`` for a fixed drawn picture."""
     draw = np.random.default_rng(0)
     if form.mode is None:
         values = draw.random((form.shape[0], DRAWN, DRAWN), dtype=np.float32)
@@ -101,7 +101,7 @@ def _tried(transform: Transform, channels: int) -> Iterator[tuple[tuple[bool, bo
 
 
 def _made(transform: Transform, mode: str | None, level: float, channels: int = 3) -> Tensor:
-    """The transform's output for a plain picture of one grey level in 0…1."""
+    """Return the transform's output for a plain picture of one grey level in 0…1."""
     what = f"a plain {mode} picture" if mode else "a tensor [channel, height, width]"
     try:
         if mode is None:
@@ -119,7 +119,7 @@ def _made(transform: Transform, mode: str | None, level: float, channels: int = 
 
 
 def _first_channels(module: nn.Module) -> int:
-    """Input channels of the first convolution; 0 if there is none."""
+    """Return the number of input channels of the first convolution; 0 if there is none."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.LazyConv2d):
             return part.in_channels

@@ -150,7 +150,7 @@ def _loaded(reference: object, request: Request) -> Loaded:
 
 
 def _suggestion(reference: str) -> str:
-    """`` Did you mean torchvision:resnet18?`` for a reference without a kind, or nothing."""
+    """Return `` Did you mean torchvision:resnet18?`` for a reference without a kind, or nothing."""
     kind, _, name = reference.partition(":")
     path = Path(kind)
     if kind.casefold() in (*LOADERS, *REFERENCES) and name:
@@ -171,7 +171,7 @@ def _suggestion(reference: str) -> str:
 
 
 def _of_libraries(name: str) -> str | None:
-    """The reference of a model that torchvision or timm has by this name, or by a similar one."""
+    """Return the reference of the torchvision or timm model with this or a similar name."""
     from torchvision.models import list_models
 
     known = list_models()
@@ -189,7 +189,7 @@ def _of_libraries(name: str) -> str | None:
 def _transform(
     reference: str, loaded: Loaded, given: dict[str, Any], size: tuple[int, int] | None
 ) -> Any:
-    """The source's preprocessing with the user's options."""
+    """Return the source's preprocessing with the user's options."""
     if not isinstance(loaded.transform, Preprocessing):
         _refuse_unused(reference, given)
         return loaded.transform
@@ -222,7 +222,7 @@ def _on(module: nn.Module, device: str) -> nn.Module:
 
 
 def _weights_file(weights: str | Path | None) -> Path | None:
-    """The path, if ``weights`` is one; ``ModelError`` if there is no such file."""
+    """Return the path, if ``weights`` is one; ``ModelError`` if there is no such file."""
     if weights is None:
         return None
     path = expanded(weights)

@@ -175,7 +175,7 @@ class Model:
         allow_chance: bool = False,
         notes: Sequence[str] = (),
     ) -> Model:
-        """The same model, stored in results under the reference that it was loaded by.
+        """Return the same model, stored in results under the reference that it was loaded by.
 
         Raises:
             ModelError: the class names differ from its own.
@@ -297,7 +297,7 @@ class Model:
         return tuple(values[0, :ANSWERS].double().nan_to_num().tolist())
 
     def layers(self) -> tuple[LayerInfo, ...]:
-        """All outputs that can be studied, in execution order."""
+        """Return all outputs that can be studied, in execution order."""
         proposed = set(self.proposed_layers())
         return tuple(
             LayerInfo(layer.name, layer.shape, layer.kind, layer.neurons, layer.name in proposed)
@@ -305,11 +305,11 @@ class Model:
         )
 
     def proposed_layers(self) -> tuple[str, ...]:
-        """The layers studied by default: block outputs and the logits, input side first."""
+        """Return the layers studied by default: block outputs and the logits, input side first."""
         return self._layers or tuple(self.network.proposed())
 
     def layer(self, name: str) -> Layer:
-        """The layer called ``name``; ``LayerError`` with similar names if there is none."""
+        """Return the layer called ``name``; ``LayerError`` with similar names if there is none."""
         layers = self.network.layers
         try:
             return layers[name]
@@ -321,15 +321,15 @@ class Model:
             ) from None
 
     def node(self, name: str) -> Key:
-        """The key of a layer's output for :meth:`outputs`."""
+        """Return the key of a layer's output for :meth:`outputs`."""
         return self.network.key(self.layer(name).name)
 
     def outputs(self, keys: Sequence[Key]) -> Observer:
-        """A function from images to the values of some keys, as a tuple in their order."""
+        """Return a function from images to the values of some keys, as a tuple in their order."""
         return self.network.observe(keys)
 
     def batch(self, budget: Budget) -> Batch:
-        """Number of images per batch: as many as are fastest, within the memory budget.
+        """Return the number of images per batch: as many as are fastest, within the memory budget.
 
         On a CPU, small batches are fastest. The batch size, which affects the last digits of all
         results, is therefore the same for all but very small budgets.
@@ -339,7 +339,7 @@ class Model:
         return budget.batch(3 * self.network.widest, IMAGES if on_processor else BATCH)
 
     def segment(self, lower: str, upper: str) -> Segment:
-        """The part of the network between two layers.
+        """Return the part of the network between two layers.
 
         Raises:
             ModelError: ``torch.inference_mode()`` is on, so there are no gradients.

@@ -58,7 +58,7 @@ class ClassNames:
         return digits and not self.numbered and len(set(self.all)) == len(self)
 
     def matching(self, text: str) -> tuple[int, ...]:
-        """Indices of the classes that match a text; several if it is ambiguous."""
+        """Return the indices of the classes that match a text; several if it is ambiguous."""
         found = self._named(text)
         wnid = _wnid(text)
         if len(found) != 1 and wnid is not None:
@@ -66,7 +66,7 @@ class ClassNames:
         return found or self._synonyms.get(folded(text), ()) or self._numbered(text)
 
     def labelled(self, text: str) -> tuple[int, ...]:
-        """Indices of the classes that match a picture's label, as in :meth:`matching`.
+        """Return the indices of the classes that match a picture's label, as in :meth:`matching`.
 
         If all class names are numbers, a label is never taken as an index: if the classes are called
         ``1`` to ``9``, the label ``0`` matches no class.
@@ -74,21 +74,21 @@ class ClassNames:
         return () if self._all_numbers and not self._named(text) else self.matching(text)
 
     def named(self, text: str) -> bool:
-        """Whether a text is the name of a class, and not only its number."""
+        """Return whether a text is the name of a class, and not only its number."""
         return bool(self._named(text)) and not self.numbered
 
     def label(self, text: str | None) -> int | None:
-        """The class that a picture's label names; None if it names none or several."""
+        """Return the class that a picture's label names; None if it names none or several."""
         found = () if text is None else self.labelled(text)
         return found[0] if len(found) == 1 else None
 
     def text_of(self, index: int) -> str:
-        """A text that matches only this class: its name, or its number if the name is ambiguous."""
+        """Return a text that matches only this class: its name, or its number if that is ambiguous."""
         name = self.all[index]
         return name if self.matching(name) == (index,) else str(index)
 
     def target(self, text: str) -> tuple[int, int | None]:
-        """The class that a target names, and the class to subtract for ``CLASS-CLASS``.
+        """Return the class that a target names, and the class to subtract for ``CLASS-CLASS``.
 
         Raises:
             TargetError: the text matches no class or several, or subtracts a class from itself.
@@ -139,7 +139,7 @@ class ClassNames:
         return self._exact.get(_composed(text), ()) or self._loose.get(folded(text), ())
 
     def _by_wnid(self, wnid: str, rest: str) -> tuple[int, ...]:
-        """Classes of a ``wnid_name``: by the wnid if a class has it, else by the name."""
+        """Return classes of a ``wnid_name``: by the wnid if a class has it, else by the name."""
         by_id = self._wnids.get(wnid, ())
         if by_id:
             return by_id
@@ -185,7 +185,7 @@ class ClassNames:
 
 
 def imagenet_wnids() -> Mapping[str, int]:
-    """Wnid → class number, for ImageNet's 1000 classes, from timm; empty if timm is not installed."""
+    """Return wnid → class number for ImageNet's 1000 classes; empty without timm."""
     try:
         from timm.data.imagenet_info import ImageNetInfo
     except ImportError:

@@ -114,7 +114,7 @@ def _executed(path: Path) -> ModuleType:
 
 
 def _package(folder: Path) -> tuple[str, Path]:
-    """The dotted name of the package that a folder is, and the folder that it is imported from."""
+    """Return the dotted name of a package, and the folder that it is imported from."""
     names: list[str] = []
     while (folder / "__init__.py").is_file() and folder.name.isidentifier():
         names.insert(0, folder.name)
@@ -138,7 +138,7 @@ def _forget_namesakes(folder: Path) -> None:
 
 
 def _in_library(path: Path) -> bool:
-    """Whether a file belongs to Python itself or to this package."""
+    """Return whether a file belongs to Python itself or to this package."""
     homes = Path(inspect.__file__).resolve().parent, Path(__file__).resolve().parents[2]
     return any(path.is_relative_to(home) for home in homes)
 
@@ -170,7 +170,7 @@ def _said(error: BaseException) -> str:
 
 
 def _where(error: BaseException, path: Path) -> str:
-    """File and line of a failure: the innermost frame within the user's folder."""
+    """Return the file and line of a failure: the innermost frame within the user's folder."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():
         return f"{error.filename}, line {error.lineno}"
     folder = path.resolve().parent

@@ -68,7 +68,7 @@ def _without_copies(network: Any) -> Any:
 
 
 def _input_size(known: Any) -> tuple[int, int] | None:
-    """Height and width of the first input ``[batch, channel, height, width]`` that is not a weight."""
+    """Return height and width of the first input with four axes that is not a weight."""
     weights = {each.name for each in known.graph.initializer}
     inputs = [each for each in known.graph.input if each.name not in weights]
     shape = [axis.dim_value for axis in inputs[0].type.tensor_type.shape.dim] if inputs else []

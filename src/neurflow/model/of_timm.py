@@ -68,7 +68,7 @@ def _built(name: str, pretrained: bool, size: tuple[int, int] | None, options: A
 
 
 def preprocessing(data: dict[str, Any]) -> Preprocessing:
-    """The preprocessing of ``timm.data.create_transform(**data, is_training=False)``."""
+    """Return the preprocessing of ``timm.data.create_transform(**data, is_training=False)``."""
     _, height, width = data["input_size"]
     scaled = floor(height / data["crop_pct"]), floor(width / data["crop_pct"])
     plain = data["crop_mode"] == "center" and scaled[0] == scaled[1]

@@ -61,7 +61,7 @@ def load(name: str, request: Request) -> Loaded:
 
 
 def _scaled(preset: Preprocessing, size: tuple[int, int]) -> tuple[Preprocessing, str]:
-    """A preset for another input size, and a note."""
+    """Return a preset for another input size, and a note."""
     before = preset.resize if isinstance(preset.resize, int) else preset.crop[0]
     height, width = (round(side * before / preset.crop[0]) for side in size)
     plain = height == width
@@ -74,7 +74,7 @@ def _scaled(preset: Preprocessing, size: tuple[int, int]) -> tuple[Preprocessing
 
 
 def _weights(name: str, known: Any, request: Request) -> tuple[Any, bool]:
-    """The library's weights with the preset (None if there are none), and whether it is certain."""
+    """Return the library's weights with the preset, or None, and whether it is certain."""
     if request.weights:
         try:
             return known[request.weights], True
@@ -92,7 +92,7 @@ def _weights(name: str, known: Any, request: Request) -> tuple[Any, bool]:
 
 
 def _options(builder: Callable[..., Any], request: Request) -> dict[str, Any]:
-    """Further arguments of the builder: number of classes, and the input size if it needs one."""
+    """Return further arguments of the builder: the number of classes, and the input size if needed."""
     options: dict[str, Any] = {}
     if request.classes and not request.weights:
         options["num_classes"] = request.classes
@@ -119,7 +119,7 @@ def _preset(preset: Any) -> Preprocessing:
 
 
 def _other_presets(name: str, taken: Any, known: Any) -> tuple[str, ...]:
-    """A note on the presets that a weights file may belong to; none if they are equal."""
+    """Return a note on the presets that a weights file may belong to; none if they are equal."""
     presets = {each.name: _preset(each.transforms()) for each in known}
     if len(set(presets.values())) < 2:
         return ()

@@ -99,7 +99,7 @@ class Processor:
             self.std = [value / white for value in processor.image_std]
 
     def __call__(self, picture: Image.Image) -> Tensor:
-        """Input ``[channel, height, width]``."""
+        """Return the input ``[channel, height, width]``."""
         made = self._processor(images=picture.convert(self._mode), return_tensors="pt")
         pixels = made.get("pixel_values")
         if not isinstance(pixels, Tensor) or pixels.ndim != 4:
@@ -125,7 +125,7 @@ class TextClassifier(nn.Module):
         self.register_buffer("texts", nn.functional.normalize(texts, dim=-1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """``[batch, class]`` cosines times the model's logit scale."""
+        """Return ``[batch, class]`` cosines times the model's logit scale."""
         model: Any = self.model
         features = nn.functional.normalize(_pooled(model.get_image_features(images)), dim=-1)
         scale = model.logit_scale.exp() if hasattr(model, "logit_scale") else 1.0
@@ -133,7 +133,7 @@ class TextClassifier(nn.Module):
 
 
 def _pooled(features: Any) -> Tensor:
-    """``[batch, feature]``; newer versions of transformers return a structure with further values."""
+    """Return ``[batch, feature]`` also from the structures of newer versions of transformers."""
     return features if isinstance(features, Tensor) else features.pooler_output
 
 

@@ -75,7 +75,7 @@ class Outputs:
         return np.asarray(softmax(values, axis=-1))
 
     def classes(self, values: np.ndarray) -> np.ndarray:
-        """The predicted classes, from outputs ``[…, class]``.
+        """Return the predicted classes, from outputs ``[…, class]``.
 
         In a multilabel network, these are the classes with a probability over 0.5, otherwise the class
         with the largest output (the first of several). For quantities, all entries are true.
@@ -91,7 +91,7 @@ class Outputs:
         return np.asarray(np.arange(values.shape[-1]) == best)
 
     def reader(self, module: nn.Module) -> nn.Module:
-        """A module with the same submodules and names whose forward returns ``[batch, class]``."""
+        """Return a module with the same submodules whose forward returns ``[batch, class]``."""
         reader, forward = nn.Module(), module.forward
         reader.__dict__.update(module.__dict__)
 
@@ -107,7 +107,7 @@ class Outputs:
         return reader
 
     def _classes(self, value: Tensor) -> Tensor:
-        """``[batch, class]`` values of the tensor that has them."""
+        """Return the values ``[batch, class]`` of the tensor that has them."""
         value = as_table(value)
         if not self.single:
             return value
@@ -115,7 +115,7 @@ class Outputs:
         return torch.cat([other, value], 1)
 
     def notes(self) -> Iterator[str]:
-        """Notes for the user."""
+        """Yield notes for the user."""
         if self.features:
             are = "are" if self.features.certain else "may be"
             read = (
@@ -164,7 +164,7 @@ class Outputs:
 
 
 def kind_of(said: str | None) -> Kind | None:
-    """The kind that a user named; ``ModelError`` if there is no such kind."""
+    """Return the kind that a user named; ``ModelError`` if there is no such kind."""
     for kind in get_args(Kind):
         if said == kind:
             return kind
@@ -201,7 +201,7 @@ def find_outputs(
 
 
 def _read(value: Tensor, squash: str | None, said: Kind | None) -> Outputs:
-    """How to read the tensor with the classes, which a softmax or sigmoid may have made."""
+    """Return how to read the tensor with the classes, which a softmax or sigmoid may have made."""
     if said == "values":
         return Outputs("values")
     single = as_table(value).shape[1] == 1
@@ -271,7 +271,7 @@ def _chosen(
 
 
 def _no_classes(found: list[Tensor], batch: int) -> str:
-    """The error for a network without outputs ``[batch, class]``."""
+    """Return the error for a network without outputs ``[batch, class]``."""
     numbers = [v for v in found if not v.is_floating_point() and v.shape[:1] == (batch,)]
     if numbers and numbers[0].numel() == batch:
         return (
@@ -289,12 +289,12 @@ def _no_classes(found: list[Tensor], batch: int) -> str:
 
 
 def _place(place: Place) -> str:
-    """A path in words: ``output['aux']``."""
+    """Return a path in words: ``output['aux']``."""
     return "output" + "".join(f"[{key!r}]" for key in place)
 
 
 def _related(one: Tensor, other: Tensor) -> bool:
-    """Whether one of two tensors is computed from the other, such as probabilities from logits."""
+    """Return whether one of two tensors is computed from the other, as probabilities from logits."""
     for made, source in ((one, other), (other, one)):
         if made is source or not (made.requires_grad and source.requires_grad):
             return True
@@ -307,7 +307,7 @@ def _related(one: Tensor, other: Tensor) -> bool:
 
 
 def _without_derived(tables: list[tuple[Place, Tensor]]) -> list[tuple[Place, Tensor]]:
-    """Without quantities that are computed from the outputs of a linear layer, such as a variance."""
+    """Leave out quantities that are computed from outputs of a linear layer, such as a variance."""
     linear = [value for _, value in tables if made_by(value) == "linear"]
 
     def derived(value: Tensor) -> bool:
@@ -318,7 +318,7 @@ def _without_derived(tables: list[tuple[Place, Tensor]]) -> list[tuple[Place, Te
 
 
 def _feeds_another(value: Tensor, tables: list[tuple[Place, Tensor]]) -> bool:
-    """Whether another tensor of a different width is computed from this one."""
+    """Return whether another tensor of a different width is computed from this one."""
     others = [v for _, v in tables if as_table(v).shape[1] != as_table(value).shape[1]]
     others = [other.sum() for other in others if other.requires_grad]
     if not others or not value.requires_grad:
@@ -328,7 +328,7 @@ def _feeds_another(value: Tensor, tables: list[tuple[Place, Tensor]]) -> bool:
 
 
 def _by_values(value: Tensor, said: Kind | None) -> Kind:
-    """The kind of outputs that were not made by a known softmax or sigmoid.
+    """Return the kind of outputs that were not made by a known softmax or sigmoid.
 
     Softmax outputs sum to 1. Outputs of a sigmoid cannot be distinguished from small logits.
     """
@@ -366,7 +366,7 @@ def _by_values(value: Tensor, said: Kind | None) -> Kind:
 
 
 def may_be_probabilities(value: Tensor) -> bool:
-    """Whether values that look like logits may be probabilities of labels, or percentages.
+    """Return whether values that look like logits may be probabilities of labels, or percentages.
 
     They may be if they differ, none is negative, and they are in 0…1 or have equal sums for all images.
     """
@@ -382,7 +382,7 @@ def _rounding(value: Tensor) -> float:
 
 
 def _adds_up(value: Tensor) -> bool:
-    """Whether outputs ``[batch, class]`` add up to 1 on every picture."""
+    """Return whether outputs ``[batch, class]`` add up to 1 on every picture."""
     return _all_near(value.float().sum(1), 1, _rounding(value))
 
 

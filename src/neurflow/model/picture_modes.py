@@ -18,7 +18,7 @@ _BLOCK = 2**20
 
 
 def is_deep(picture: Image.Image) -> bool:
-    """Whether a picture is grey with more than 8 bits."""
+    """Return whether a picture is grey with more than 8 bits."""
     return picture.mode in DEEP or picture.mode.startswith("I;16")
 
 

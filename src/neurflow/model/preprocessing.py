@@ -73,7 +73,7 @@ class Preprocessing:
         return tvf.normalize(pixels, list(self.mean), list(self.std))
 
     def _resized(self, height: int, width: int) -> list[int]:
-        """The size to resize to: height and width, or only the short side."""
+        """Return the size to resize to: height and width, or only the short side."""
         if isinstance(self.resize, int):
             return [self.resize]
         wanted = self.resize or self.crop
@@ -104,7 +104,7 @@ class Preprocessing:
         resize: int | None = None,
         crop: tuple[int, int] | None = None,
     ) -> Preprocessing:
-        """A copy with some settings changed; one number for ``mean`` or ``std`` is for all channels."""
+        """Return a copy with other settings; one number for ``mean`` or ``std`` is for all channels."""
         new = replace(
             self,
             mean=_per_channel(mean, self.mean),
@@ -136,7 +136,7 @@ def _per_channel(
 
 
 def normalisation(transform: Transform) -> tuple[Tensor, Tensor] | None:
-    """(mean, std) ``[channel, 1, 1]`` of a transform's last normalisation; None if there is none."""
+    """Return (mean, std) ``[channel, 1, 1]`` of a transform's last normalisation, or None."""
     steps = [transform, *getattr(transform, "transforms", [])]
     for step in reversed(steps):
         if hasattr(step, "mean") and hasattr(step, "std"):
@@ -145,7 +145,7 @@ def normalisation(transform: Transform) -> tuple[Tensor, Tensor] | None:
 
 
 def picture_of(pixels: Tensor, transform: Transform) -> Image.Image:
-    """A network input ``[channel, height, width]`` as a picture.
+    """Return a network input ``[channel, height, width]`` as a picture.
 
     The transform's normalisation is undone. If it has none and values are not in 0…1, they are
     rescaled. Three or more channels give a colour picture of the first three, fewer a grey one of the

@@ -13,7 +13,7 @@ Place = tuple[str | int, ...]
 
 
 def tensors_in(output: Any, place: Place = ()) -> Iterator[tuple[Place, Tensor]]:
-    """(place, tensor) of all tensors in the return value of a module."""
+    """Yield (place, tensor) of all tensors in the return value of a module."""
     if isinstance(output, Tensor):
         yield place, output
         return
@@ -32,21 +32,21 @@ def _parts(output: Any) -> list[tuple[str | int, Any]]:
 
 
 def tensor_at(output: Any, place: Place) -> Tensor:
-    """The tensor at a place."""
+    """Return the tensor at a place."""
     for key in place:
         output = dict(_parts(output))[key]
     return output
 
 
 def as_table(value: Tensor) -> Tensor:
-    """Reshape a tensor to ``[batch, class]`` by adding or removing axes of length 1."""
+    """Return a tensor reshaped to ``[batch, class]`` by adding or removing axes of length 1."""
     if value.ndim < 2:
         return value.reshape(-1, 1)
     return value if value.ndim == 2 else value.flatten(1)
 
 
 def is_table(value: Tensor, batch: int) -> bool:
-    """Whether a tensor can have one value per class for each image of a batch."""
+    """Return whether a tensor can have one value per class for each image of a batch."""
     return (
         value.is_floating_point()
         and value.ndim >= 1

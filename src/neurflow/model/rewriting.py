@@ -47,7 +47,7 @@ class Rewriting:
     rivals: tuple[str, ...] = ()
 
     def note(self) -> str:
-        """What was changed, in words; empty if nothing was."""
+        """Return what was changed, in words; empty if nothing was."""
         changes = [rule for rule in self.rules if rule[0] != rule[1]]
         if not changes:
             return ""
@@ -73,7 +73,7 @@ def rewriting(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Rewr
 
 
 def is_average(name: str) -> bool:
-    """Whether a name says that weights are averaged over training."""
+    """Return whether a name says that weights are averaged over training."""
     return not AVERAGES.isdisjoint(re.split(r"[^a-z]+", name.casefold()))
 
 
@@ -82,7 +82,7 @@ def _was(changes: list[Rule]) -> str:
 
 
 def _votes(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[Rule, dict[str, str]]:
-    """Rule → the names of the network that it fits, with those in the state dict."""
+    """Return rule → names of the network that it fits, with those in the state dict."""
     alike: defaultdict[tuple[str, torch.Size], list[tuple[str, ...]]] = defaultdict(list)
     for name, value in wanted.items():
         parts = tuple(name.split("."))
@@ -99,7 +99,7 @@ def _votes(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[Ru
 
 
 def _same_ending(one: tuple[str, ...], other: tuple[str, ...]) -> int:
-    """Number of parts at the end of two names that are equal."""
+    """Return the number of parts at the end of two names that are equal."""
     count = 0
     for a, b in zip(reversed(one), reversed(other), strict=False):
         if a != b:
@@ -144,7 +144,7 @@ def _weights(names: Iterable[str]) -> int:
 def _rivals(
     fit: Mapping[str, str], others: Iterable[Mapping[str, str]], state: Mapping[str, Tensor]
 ) -> tuple[str, ...]:
-    """Two names for the same name of the network that differ in value; empty if there are none."""
+    """Return two names with different values for the same name of the network; empty if none."""
     for other in others:
         for name in (name for name in fit if name in other):
             one, two = fit[name], other[name]
@@ -179,11 +179,11 @@ def _last_layer(
 
 
 def _layers(names: Iterable[str]) -> list[str]:
-    """The layers that parameters belong to, each with its dot."""
+    """Return the layers that parameters belong to, each with its dot."""
     return list(dict.fromkeys(name[: name.rfind(".") + 1] for name in names))
 
 
 def _numbers_of_one_list(one: str, other: str) -> bool:
-    """Whether two layers have numbers in the same list, which may be counted differently."""
+    """Return whether two layers have numbers in the same list, which may be counted differently."""
     (stem, _, a), (stem_of_other, _, b) = (layer[:-1].rpartition(".") for layer in (one, other))
     return stem == stem_of_other and a.isdigit() and b.isdigit()

@@ -105,7 +105,7 @@ def model_reference(kind: str) -> Callable[[Load], Load]:
 
 
 def loader(kind: str) -> Load | None:
-    """The function that loads networks of a kind; None if the kind is unknown.
+    """Return the function that loads networks of a kind; None if the kind is unknown.
 
     Raises:
         RequestError: the module that registers the kind cannot be imported.
@@ -117,7 +117,7 @@ def loader(kind: str) -> Load | None:
 
 
 def imagenet_names() -> Sequence[str]:
-    """Names of the 1000 classes of ImageNet."""
+    """Return the names of the 1000 classes of ImageNet."""
     from torchvision.models import ResNet18_Weights
 
     names: Sequence[str] = ResNet18_Weights.DEFAULT.meta["categories"]
@@ -125,7 +125,7 @@ def imagenet_names() -> Sequence[str]:
 
 
 def no_download(name: str, error: Exception) -> ModelError:
-    """The error for weights that cannot be downloaded."""
+    """Return the error for weights that cannot be downloaded."""
     reason = str(error).strip().splitlines()
     return ModelError(
         f"The weights of {name} could not be downloaded "

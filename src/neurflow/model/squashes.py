@@ -91,23 +91,23 @@ class Squashes(TorchFunctionMode):
         return made
 
     def squash_of(self, value: Tensor) -> str | None:
-        """The softmax or sigmoid that made a tensor, or None."""
+        """Return the softmax or sigmoid that made a tensor, or None."""
         found = self._seen.get(id(value))
         return found[2] if found else None
 
     def input_of(self, value: Tensor) -> Tensor:
-        """The input of the softmax or sigmoid that made a tensor."""
+        """Return the input of the softmax or sigmoid that made a tensor."""
         return self._seen[id(value)][1]
 
 
 def _times(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """The prefix of a product: a factor of 100 makes percentages."""
+    """Return the prefix of a product: a factor of 100 makes percentages."""
     factor = args[1] if len(args) > 1 else kwargs.get("other")
     return PERCENT if isinstance(factor, int | float) and factor == 100 else SCALED
 
 
 def _barely_clamps(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether each bound of a clamp is close to 0 or 1, or missing."""
+    """Return whether each bound of a clamp is close to 0 or 1, or missing."""
     named = dict(zip(("min", "max"), args[1:], strict=False)) | kwargs
     low, high = named.get("min"), named.get("max")
     numbers = all(each is None or isinstance(each, int | float) for each in (low, high))
@@ -115,6 +115,6 @@ def _barely_clamps(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 def _picks_one_of_two(made: Tensor, before: Tensor, name: str) -> bool:
-    """Whether a tensor is one column of a softmax over two classes."""
+    """Return whether a tensor is one column of a softmax over two classes."""
     two = name == "softmax" and before.ndim == 2 and before.shape[1] == 2
     return two and made[:1].numel() == 1

@@ -53,7 +53,7 @@ def _neuron(layer: str, digits: str, count: int) -> Target:
 
 
 def _integer(given: Any) -> int | None:
-    """The index given by an integer of any type; None for anything else."""
+    """Return the index given by an integer of any type; None for anything else."""
     if isinstance(given, Tensor | np.ndarray) and given.ndim == 0:
         given = given.item()
     if isinstance(given, bool | np.bool | Tensor | np.ndarray):

@@ -71,7 +71,7 @@ class Trial:
 
 
 def plain_module(module: nn.Module) -> nn.Module:
-    """The module inside wrappers such as DataParallel and ``torch.compile``.
+    """Return the module inside wrappers such as DataParallel and ``torch.compile``.
 
     Raises:
         ModelError: the value is not a module.
@@ -89,7 +89,7 @@ def plain_module(module: nn.Module) -> nn.Module:
 
 
 def _no_module(value: object) -> str:
-    """The error for a value that is not a module."""
+    """Return the error for a value that is not a module."""
     if isinstance(value, type) and issubclass(value, nn.Module):
         return f"{value.__name__} is a class. Give a network that it makes: {value.__name__}(…)"
     if isinstance(value, str):
@@ -247,7 +247,7 @@ def _features(
     said: Kind | None,
     classes: int | None,
 ) -> Outputs:
-    """The same outputs, as quantities if they are features; what the user says has priority."""
+    """Return the same outputs, as quantities if they are features; what the user says has priority."""
     plain = not (said or outputs.before or outputs.single) and outputs.kind == "logits"
     if not plain or as_table(value).shape[1] == classes:
         return outputs
@@ -287,7 +287,7 @@ def _precisions(module: nn.Module) -> Iterator[set[torch.dtype]]:
 def _chance(
     module: nn.Module, images: Tensor, place: Any, first: Tensor, half: bool
 ) -> Iterator[str]:
-    """Ways in which the output is not a function of the picture."""
+    """Yield ways in which the output is not a function of the picture."""
     with torch.no_grad():
         again = as_table(tensor_at(module(images), place)).float()
         before = as_table(first).float()
@@ -318,7 +318,7 @@ def _without_statistics(module: nn.Module) -> str:
 
 
 def _where_cut(module: nn.Module, images: Tensor) -> str:
-    """An error message that names the last layer with a gradient."""
+    """Return an error message that names the last layer with a gradient."""
     order: list[tuple[str, bool]] = []
     handles = [
         part.register_forward_hook(
@@ -347,7 +347,7 @@ def _has_gradient(output: Any) -> bool:
 
 
 def chance_of(transform: Transform) -> str | None:
-    """A note on the randomness of a transform; None if the transform is deterministic."""
+    """Return a note on the randomness of a transform; None if the transform is deterministic."""
     if isinstance(transform, Preprocessing):
         return None
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)

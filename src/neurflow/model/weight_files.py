@@ -33,7 +33,7 @@ HARMLESS = [
 
 
 def read_weights(path: Path) -> Any:
-    """The content of a file of weights.
+    """Return the content of a file of weights.
 
     Raises:
         ModelError: the file has no weights, is damaged, or has objects that could run code.
@@ -66,7 +66,7 @@ def read_weights(path: Path) -> Any:
 
 
 def _of_parts(path: Path) -> dict[str, Any]:
-    """The weights of all the files that an index names."""
+    """Return the weights of all the files that an index names."""
     try:
         names = {str(name) for name in json.loads(path.read_bytes())["weight_map"].values()}
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -84,7 +84,7 @@ def _of_parts(path: Path) -> dict[str, Any]:
 
 
 def _of_numpy() -> list[Any]:
-    """The types and functions that pickled NumPy values refer to, by their names in NumPy 1 and 2."""
+    """Return the types and functions of pickled NumPy values, by their names in NumPy 1 and 2."""
     scalar, array = np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0]
     kinds = {type(np.dtype(code)) for code in np.typecodes["All"] if code not in "OV"}
     return [
@@ -95,7 +95,7 @@ def _of_numpy() -> list[Any]:
 
 
 def _unsafe(path: Path, reason: str) -> ModelError:
-    """The error for a pickle with objects other than tensors, usually a whole module."""
+    """Return the error for a pickle with objects other than tensors, usually a whole module."""
     if "Unsupported operand" in reason or "_load_from_bytes" in reason:
         return ModelError(
             f"{path} was not written by torch.save in its usual format, and pickles of other kinds "
@@ -166,7 +166,7 @@ def recognise(path: Path) -> tuple[str, str]:
 
 
 def _of_archive(path: Path) -> tuple[str, str]:
-    """``recognise`` for zip archives; PyTorch writes several kinds of them."""
+    """Recognise a zip archive; PyTorch writes several kinds of them."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.partition("/")[2] or name for name in archive.namelist()]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Literal
 
 from neurflow.circuit.evidence import ConceptCheck, Validation
+from neurflow.circuit.group_columns import Form
 from neurflow.pages.page_data import PageModel
 from neurflow.stats import Interval
 
@@ -105,6 +106,15 @@ class EvidenceData(PageModel):
     """why the label should not be believed as it stands"""
 
 
+class ColumnData(PageModel):
+    """A column of the table of groups; see ``GroupColumn``."""
+
+    key: str
+    title: str
+    about: str
+    form: Form
+
+
 class GroupData(PageModel):
     """A neuron group."""
 
@@ -121,6 +131,8 @@ class GroupData(PageModel):
     """Jaccard index with the most similar group when the circuit is found on resampled images"""
     returns: float | None
     """reproducibility of the group on halves of the images: 1 if it always recurs, 0 at chance level"""
+    figures: dict[str, float]
+    """column → its value, if it is known"""
     measured: bool
     """whether the group is calibrated, so that it can be scored on a picture"""
 
@@ -208,6 +220,8 @@ class PageData(PageModel):
     """over the pairs of the upper group"""
     sharing: Literal["conserving", "published"]
     """division of a core neuron's weight among the groups with its meanings"""
+    group_columns: list[ColumnData]
+    """columns of the table of groups with a known value"""
     layers: list[LayerData]
     edges: list[EdgeData]
     spreads: list[SpreadData]

@@ -77,7 +77,7 @@ def bundle() -> str:
 
 
 def with_data(data: str, title: str, pictures: Sequence[str] = ()) -> str:
-    """Return the front end with data (JSON), a title, and data URIs of pictures, read after the data."""
+    """Return the front end with data (JSON), a title, and pictures as data URIs, read after them."""
     page = with_policy(bundle())
     # A label may contain "</script>". In JSON, "<" can be escaped, which hides it from HTML parsers.
     data = data.replace("<", "\\u003c")

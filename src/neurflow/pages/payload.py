@@ -21,10 +21,12 @@ from neurflow.circuit import (
     SemanticGroup,
 )
 from neurflow.circuit.evidence import Evidence
+from neurflow.circuit.group_columns import GROUP_COLUMNS, figures
 from neurflow.circuit.interactions import exemplars, weights_are_shares
 from neurflow.circuit.trees import branches
 from neurflow.circuit.uncertainty import branch_intervals
 from neurflow.pages.circuit_data import (
+    ColumnData,
     CropData,
     EdgeData,
     EvidenceData,
@@ -144,6 +146,7 @@ def payload(
         shares=weights_are_shares(circuit.config),
         aggregation=circuit.config.aggregation,
         sharing=circuit.config.sharing,
+        group_columns=_columns(from_target),
         layers=from_target[::-1],
         edges=[
             EdgeData(
@@ -163,6 +166,15 @@ def payload(
         crops=crops.crops,
         pictures=crops.pictures,
     )
+
+
+def _columns(layers: Sequence[LayerData]) -> list[ColumnData]:
+    known = {name for layer in layers for group in layer.groups for name in group.figures}
+    return [
+        ColumnData(key=each.name, title=each.title, about=each.about, form=each.form)
+        for each in GROUP_COLUMNS
+        if each.name in known
+    ]
 
 
 def _spreads(circuit: Circuit) -> list[SpreadData]:
@@ -230,6 +242,7 @@ def _group(layer: CircuitLayer, group: NeuronGroup, crops: _Crops, count: int) -
         sights=crops.sights(group, count),
         stability=group.stability,
         returns=None if returns is None else round(returns, 3),
+        figures={name: _short(value) for name, value in figures(layer, group).items()},
         measured=group.calibration is not None,
     )
 
@@ -262,7 +275,7 @@ def _tree(layer: CircuitLayer, crops: _Crops) -> TreeData | None:
 
 
 def _is_cut(layer: CircuitLayer) -> bool:
-    """Whether every group is a branch of the layer's tree; groups edited by hand are not."""
+    """Return whether every group is a branch of the layer's tree; groups edited by hand are not."""
     tree = layer.tree
     if tree is None:
         return False

@@ -140,7 +140,7 @@ class Guard:
         await self.app(scope, _bounded(receive, self._most(scope)), answer)
 
     def _most(self, scope: Scope) -> int:
-        """Bytes that the body of a request may have."""
+        """Return the largest number of bytes of the body of a request."""
         return MOST_BYTES if scope["path"] in self.large_paths else USUAL_BYTES
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:

@@ -145,7 +145,7 @@ def _bound(host: str, port: int | None) -> socket.socket:
 
 
 def _resolved(host: str) -> tuple[int, str]:
-    """Family and address of a name or an address."""
+    """Return the family and address of a name or an address."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:

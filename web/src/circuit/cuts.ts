@@ -108,6 +108,7 @@ function freshGroup(
     caption: null,
     evidence: null,
     stability: null,
+    figures: {},
     measured: false,
     returns: tree.returns[branch] ?? null,
     sights: sightsOf(crops, pictures, data),

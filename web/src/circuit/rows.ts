@@ -17,6 +17,8 @@ export interface Column {
 
 const whole = (value: number) => value.toLocaleString("en");
 const short = (value: number) => digits(value, 3);
+const twoDecimals = (value: number) => fixed(value, 2);
+const FORMS = { count: whole, number: twoDecimals, share: percent };
 
 export function rowsOf(circuit: Circuit, kind: Kind): { columns: Column[]; rows: Row[] } {
   if (kind === "groups") return { columns: groupColumns(circuit), rows: groups(circuit) };
@@ -47,8 +49,9 @@ const groupColumns = ({ data }: Circuit): Column[] => [
     key: "returns",
     title: "Reproducibility",
     about: "how well it is found again on halves of the pictures: 1 if always, 0 at chance level",
-    write: (value) => fixed(value, 2),
+    write: twoDecimals,
   },
+  ...data.group_columns.map(({ form, ...column }) => ({ ...column, write: FORMS[form] })),
 ];
 
 function groups({ data, columns, groups }: Circuit): Row[] {
@@ -65,6 +68,7 @@ function groups({ data, columns, groups }: Circuit): Row[] {
         patterns: group.members.length,
         photographs: new Set(group.crops.map((crop) => data.crops[crop]!.image)).size,
         returns: group.returns,
+        ...group.figures,
       })),
   );
 }

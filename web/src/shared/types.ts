@@ -48,11 +48,21 @@ export interface PageData {
   shares: boolean;
   aggregation: "sum" | "mean";
   sharing: "conserving" | "published";
+  group_columns: ColumnData[];
   layers: LayerData[];
   edges: EdgeData[];
   spreads: SpreadData[];
   crops: CropData[];
   pictures: string[];
+}
+/**
+ * A column of the table of groups; see ``GroupColumn``.
+ */
+export interface ColumnData {
+  key: string;
+  title: string;
+  about: string;
+  form: "count" | "number" | "share";
 }
 /**
  * A layer with its groups and neurons.
@@ -79,6 +89,9 @@ export interface GroupData {
   sights: SightData[];
   stability: Interval | null;
   returns: number | null;
+  figures: {
+    [k: string]: number;
+  };
   measured: boolean;
 }
 /**
@@ -328,7 +341,7 @@ export interface DebugReport {
   notes?: string[];
 }
 /**
- * Description of a model that allows to load it again and to recognise a different one.
+ * Description of a model, from which it can be loaded again and told from another model.
  */
 export interface ModelInfo {
   reference: string;

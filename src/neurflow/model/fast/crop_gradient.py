@@ -86,7 +86,7 @@ class CropGradient:
         self.pairs_at_once = max(1, capacity // each) if tail.channelwise else self.at_once
 
     def run(self) -> tuple[list[Tensor], Float[Tensor, " pair"]]:
-        """``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` of the frontier's tensors, and the change of φ_a."""
+        """Return ``Σ_n w_n ∂φ_a/∂frontier`` ``[pair, …]`` of each tensor, and the change of φ_a."""
         change = self.path.end[0].new_empty(len(self.row))
         totals = [torch.empty_like(value) for value in self.path.end]
         with torch.no_grad():
@@ -107,7 +107,7 @@ class CropGradient:
         return totals, change
 
     def _batch(self, made: Crops, pairs: slice, first_crop: int) -> _Pairs:
-        """Some pairs, with copies of the last one up to a rounded batch size."""
+        """Return some pairs, with copies of the last one up to a rounded batch size."""
         chosen: slice | Tensor = pairs
         padded = self._steady(range(pairs.start, pairs.stop))
         if len(padded) > pairs.stop - pairs.start:
@@ -120,7 +120,7 @@ class CropGradient:
         return torch.tensor([*numbers, *[numbers[-1]] * missing], device=self.row.device)
 
     def _crops(self) -> Iterator[slice]:
-        """Groups of crops whose pairs fill about one batch."""
+        """Yield groups of crops whose pairs fill about one batch."""
         start = 0
         while start < len(self.ends):
             stop = start + 1
@@ -158,7 +158,7 @@ class _Pairs:
         self.change = torch.empty(0)
 
     def gradients(self) -> list[Tensor]:
-        """The sums of gradients at the frontier ``[pair, …]``."""
+        """Return the sums of gradients at the frontier ``[pair, …]``."""
         joints, own = self._head()
         at_joints = [torch.unflatten(gradient, 0, (-1, self.count)) for gradient in joints]
         through = self._by_rows(*at_joints) if self.tail.channelwise else None
@@ -166,7 +166,7 @@ class _Pairs:
         return [*through, *(torch.unflatten(g, 0, (-1, self.count)).sum(0) for g in own)]
 
     def _through(self, at_joints: Sequence[Tensor]) -> list[Tensor]:
-        """The sums of gradients at the tail's inputs, from those at the joints."""
+        """Return the sums of gradients at the tail's inputs, from those at the joints."""
         for joint, gradient in zip(self.tail.joints, at_joints, strict=True):
             self._enter(joint, gradient)
         for node in reversed(self.tail.varying):
@@ -179,10 +179,9 @@ class _Pairs:
         ]
 
     def _by_rows(self, gradient: Float[Tensor, "cell pair place tap"]) -> list[Tensor] | None:
-        """The same for a channelwise tail, in which pairs of a crop differ only in a factor for each
-        channel.
+        """Return the same for a channelwise tail, where the pairs of a crop differ by channel factors.
 
-        None if they do not, or if no crop has several pairs.
+        None if they differ otherwise, or if no crop has several pairs.
         """
         firsts = torch.searchsorted(self.row, torch.unique_consecutive(self.row))
         if gradient.shape[-1] > 1 or len(firsts) == self.count:
@@ -204,7 +203,7 @@ class _Pairs:
         return [found[place] * own.view(*own.shape, *[1] * (found.ndim - 2))]
 
     def _head(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Gradients ``[cell · pair, …]`` at the joints and at the frontier's tensors of the pairs."""
+        """Return gradients ``[cell · pair, …]`` at the joints and at the pairs' frontier."""
         points, tail = self.cells.points, self.tail
         own = slice(len(tail.inputs), None)
         line = [
@@ -232,7 +231,7 @@ class _Pairs:
         return kept[: len(tail.joints)], kept[len(tail.joints) :]
 
     def _read(self, joint: Joint) -> Tensor:
-        """The values that the head reads at a joint, ``[point · pair, …]``."""
+        """Return the values that the head reads at a joint, ``[point · pair, …]``."""
         value = self.made.values[joint.value]
         if joint.rows is None:
             return self._to_pairs(torch.unflatten(value, 0, (-1, self.made.count))).flatten(0, 1)
@@ -247,7 +246,7 @@ class _Pairs:
         return split.reshape(points * self.count, places, taps)
 
     def _to_pairs(self, value: Tensor) -> Tensor:
-        """``[…, crop, …]`` → ``[…, pair, …]`` along the second axis."""
+        """Return ``[…, crop, …]`` → ``[…, pair, …]`` along the second axis."""
         if self.made.count == 1:
             return value.expand(len(value), self.count, *value.shape[2:])
         alike = self.made.count == self.count and isinstance(self.chosen, slice)
@@ -274,7 +273,7 @@ class _Pairs:
     def _projected(
         self, gradient: Float[Tensor, "cell pair ..."]
     ) -> Float[Tensor, "part_pair ..."]:
-        """The parts of a gradient, whose cells contain their lengths."""
+        """Return the parts of a gradient, whose cells contain their lengths."""
         if self.made.modes is None:
             return gradient.flatten(0, 1)
         each = gradient.flatten(2)
@@ -284,7 +283,7 @@ class _Pairs:
     def _enter_by_slope(
         self, joint: Joint, slope: fx.Node, source: fx.Node, gradient: Tensor
     ) -> None:
-        """The same, through the slope before the value; its cells are summed first.
+        """Add a gradient to the parts through the slope before the value; its cells are summed first.
 
         Rows do not depend on the cell, so they come after the sum.
         """
@@ -313,7 +312,7 @@ class _Pairs:
         self._add(source, taken)
 
     def _reshaped(self, joint: Joint, slope: Tensor) -> Tensor:
-        """A slope ``[cell, crop, …]`` in the shape of the joint's value."""
+        """Return a slope ``[cell, crop, …]`` in the shape of the joint's value."""
         value = slope.flatten(0, 1)
         for node in joint.reshapes:
             values = {node.all_input_nodes[0]: value}
@@ -371,7 +370,7 @@ class _Pairs:
             self._add(source, gradient)
 
     def _total(self, gradient: Float[Tensor, "part pair ..."]) -> Float[Tensor, "pair ..."]:
-        """The sum over the cells; the first mode is 1."""
+        """Return the sum over the cells; the first mode is 1."""
         return gradient.sum(0) if self.made.modes is None else gradient[0]
 
     def _add(self, node: fx.Node, gradient: Tensor) -> None:
@@ -379,7 +378,7 @@ class _Pairs:
         self.parts[node] = gradient if before is None else before + gradient
 
     def _value(self, gradient: Tensor) -> Values:
-        """A function that returns constant values; sizes follow the batch of ``gradient``.
+        """Return a function that returns constant values; sizes follow the batch of ``gradient``.
 
         It must not refer to itself: tensors in such a cycle live until the next garbage collection.
         """

@@ -104,7 +104,7 @@ class CropTail:
         return single and any(node not in self.flat and self._mixes(node) for node in self.varying)
 
     def _mixes(self, node: fx.Node) -> bool:
-        """Whether a call sums over channels: a linear map, or a convolution that is not depthwise."""
+        """Return whether a call sums over channels, as linear maps and most convolutions do."""
         if node.target is not aten.conv2d.default:
             return node.target is aten.linear.default
         weight = arguments(node)[1]
@@ -121,7 +121,7 @@ class CropTail:
         )
 
     def _keeps_channels(self, node: fx.Node) -> bool:
-        """Whether a call is element-wise or a depthwise convolution."""
+        """Return whether a call is element-wise or a depthwise convolution."""
         if node in self.slopes:
             return isinstance(self.slopes[node][0], Elementwise)
         if node.target is not aten.conv2d.default:
@@ -184,7 +184,7 @@ def _in_order(graph: fx.Graph, starts: Sequence[fx.Node]) -> list[fx.Node]:
 
 
 def samples_first(network: NetworkGraph, node: fx.Node) -> bool:
-    """Whether the first axis is the batch, with one row per sample, also for all pieces of tuples."""
+    """Return whether the first axis, in all pieces of a tuple, is the batch with one row per sample."""
     if "val" not in node.meta or not is_tensor(node):
         return node.op == "placeholder" or not is_tensor(node)
     return network.batch_axis(node) == (0, 1)
@@ -193,7 +193,7 @@ def samples_first(network: NetworkGraph, node: fx.Node) -> bool:
 def _divided(
     inside: Sequence[fx.Node], starts: Sequence[fx.Node]
 ) -> tuple[set[fx.Node], dict[fx.Node, tuple[Operation, list[fx.Node]]] | None]:
-    """(nodes affine in the starts, the others' slopes); no slopes if one has none."""
+    """Return (nodes affine in the starts, the others' slopes); no slopes if one has none."""
     varying, flat = set(inside), set(starts)
     slopes = {}
     for node in inside:
@@ -213,7 +213,7 @@ def _divided(
 def _joints(
     inside: Sequence[fx.Node], fixed: Sequence[fx.Node], slopes: Collection[fx.Node]
 ) -> list[Joint]:
-    """The joints: nodes inside that nodes outside read."""
+    """Return the joints: nodes inside that nodes outside read."""
     within = set(inside)
     joints: dict[fx.Node, Joint] = {}
     for value in inside:
@@ -233,7 +233,7 @@ def _joints(
 def _behind_a_slope(
     value: fx.Node, slopes: Collection[fx.Node]
 ) -> tuple[fx.Node | None, tuple[fx.Node, ...]]:
-    """The call with a slope that a value is a reshape of, with the reshapes in order."""
+    """Return the call with a slope that a value is a reshape of, with the reshapes in order."""
     reshapes: list[fx.Node] = []
     while len(value.users) == 1:
         if value in slopes:

@@ -62,7 +62,7 @@ def _plain(value: Tensor) -> Tensor:
 
 
 def convolution(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """The rule for a convolution with any groups, stride, padding and dilation."""
+    """Apply the rule for a convolution with any groups, stride, padding and dilation."""
     x, weight, bias, *rest = (*arguments(node), None)[: max(len(node.args), 3)]
     outputs, inputs, *kernel = weight.meta["val"].shape
     groups = rest[3] if len(rest) > 3 else 1
@@ -121,7 +121,7 @@ class _Window:
         return [d * (k - 1) for d, k in zip(self.dilation, self.kernel, strict=True)]
 
     def folds(self) -> bool:
-        """Whether shifted maps can be summed by ``col2im``."""
+        """Return whether shifted maps can be summed by ``col2im``."""
         return len(self.kernel) == 2 and all(map(operator.le, self.padding, self.reach))
 
 
@@ -149,7 +149,7 @@ def _folded(
 
 
 def linear(to: Selection, node: fx.Node, part: Channels) -> fx.Node | None:
-    """The rule for a linear map."""
+    """Apply the rule for a linear map."""
     x, weight, *bias = arguments(node)
     if part.axis != rank(node) - 1:
         return to.again(node, to.take(x, part))

@@ -90,7 +90,7 @@ def _value(root: nn.Module, node: fx.Node | None) -> Any:
 def _buffers(
     root: nn.Module, graph: fx.Graph, name: str, make: Callable[[], tuple[Tensor, Tensor]]
 ) -> tuple[fx.Node, fx.Node]:
-    """Nodes that read two constants, which are computed at the first use."""
+    """Return nodes that read two constants, which are computed at the first use."""
     names = f"folded_{name}_0", f"folded_{name}_1"
     if not hasattr(root, names[0]):
         for each, value in zip(names, make(), strict=True):

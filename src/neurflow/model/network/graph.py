@@ -58,7 +58,7 @@ class NetworkGraph:
         self.modules.setdefault(self.output_name, self.output)
 
     def batch_axis(self, node: fx.Node) -> tuple[int, int] | None:
-        """(axis, rows per sample) of the batch in a node's tensor; None if it has no batch axis."""
+        """Return (axis, rows per sample) of the batch in a node's tensor; None without batch axis."""
         for axis, size in enumerate(node.meta["val"].shape):
             if isinstance(size, torch.SymInt):
                 multiple = size.node.expr / self.batch_symbol
@@ -67,7 +67,7 @@ class NetworkGraph:
         return None
 
     def bytes_of(self, node: fx.Node) -> int:
-        """Bytes of a node's tensor for one sample; 0 if all samples share it."""
+        """Return the bytes of a node's tensor for one sample; 0 if all samples share it."""
         value, batch = node.meta["val"], self.batch_axis(node)
         if batch is None:
             return 0
@@ -90,12 +90,12 @@ def export_network(module: nn.Module, example: Tensor) -> NetworkGraph:
 
 
 def channels_last(value: Tensor) -> Tensor:
-    """The same values; feature maps in the channels-last layout, which kernels prefer."""
+    """Return the same values, with feature maps in the channels-last layout, which kernels prefer."""
     return value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
 
 
 def ancestors(nodes: Iterable[fx.Node], stop: Iterable[fx.Node] = ()) -> list[fx.Node]:
-    """``nodes`` and their ancestors in execution order; the search leaves out nodes of ``stop``."""
+    """Return ``nodes`` and their ancestors in execution order; the search stops before ``stop``."""
     stop = set(stop)
     found: set[fx.Node] = set()
     queue = [node for node in nodes if node not in stop]
@@ -108,7 +108,7 @@ def ancestors(nodes: Iterable[fx.Node], stop: Iterable[fx.Node] = ()) -> list[fx
 
 
 def descendants(node: fx.Node) -> set[fx.Node]:
-    """All nodes whose value depends on ``node``, itself included."""
+    """Return all nodes whose value depends on ``node``, itself included."""
     found = {node}
     queue = [node]
     while queue:
@@ -120,22 +120,22 @@ def descendants(node: fx.Node) -> set[fx.Node]:
 
 
 def arguments(node: fx.Node) -> Any:
-    """A node's arguments, whose types depend on its operation."""
+    """Return a node's arguments, whose types depend on its operation."""
     return node.args
 
 
 def result(graph: fx.Graph) -> fx.Node:
-    """The node that a graph with one output returns."""
+    """Return the node that a graph with one output returns."""
     return arguments(graph.output_node())[0]
 
 
 def is_tensor(node: fx.Node) -> bool:
-    """Whether the node's value is a single tensor."""
+    """Return whether the node's value is a single tensor."""
     return isinstance(node.meta.get("val"), Tensor)
 
 
 def _unlift(program: ExportedProgram) -> tuple[nn.Module, fx.Graph]:
-    """Root module with all constants, and the graph that reads them by ``get_attr``."""
+    """Return the root module with all constants, and the graph that reads them by ``get_attr``."""
     signature = program.graph_signature
     sources = {
         **signature.inputs_to_parameters,
@@ -177,7 +177,7 @@ def _alike(first: fx.Node, second: fx.Node) -> bool:
 
 
 def _logits(graph: fx.Graph) -> fx.Node:
-    """The first two-dimensional tensor among the graph's outputs: ``[batch, class]``."""
+    """Return the first two-dimensional tensor among the graph's outputs: ``[batch, class]``."""
     results: list[Any] = []
     fx.node.map_arg(graph.output_node().args, results.append)
     for node in results:
@@ -190,7 +190,7 @@ def _logits(graph: fx.Graph) -> fx.Node:
 
 
 def _module_outputs(graph: fx.Graph, depends: set[fx.Node], batch: Any) -> dict[str, fx.Node]:
-    """Module path → the last activation of the module that is used outside it."""
+    """Return module path → last activation of the module that is used outside it."""
     inside: dict[str, set[fx.Node]] = {}
     for node in graph.nodes:
         if node.op == "call_function" and node in depends:
@@ -206,7 +206,7 @@ def _module_outputs(graph: fx.Graph, depends: set[fx.Node], batch: Any) -> dict[
 
 
 def _paths(node: fx.Node) -> set[str]:
-    """Paths of the modules that a node is in, without the root."""
+    """Return the paths of the modules that a node is in, without the root."""
     return {
         path
         for path, kind in node.meta.get("nn_module_stack", {}).values()
@@ -215,7 +215,7 @@ def _paths(node: fx.Node) -> set[str]:
 
 
 def _is_activation(node: fx.Node, batch: Any) -> bool:
-    """Whether a value is ``[batch, …]`` with one entry per sample and further axes."""
+    """Return whether a value is ``[batch, …]`` with one entry per sample and further axes."""
     value = node.meta["val"]
     if value.ndim < 2 or not value.is_floating_point() or isinstance(value.shape[0], int):
         return False

@@ -68,16 +68,16 @@ class Layer:
         return tuple(a for a in range(1, len(self.shape) + 1) if a != self.axis)
 
     def pool(self, output: Tensor) -> Tensor:
-        """φ: ``[batch, neuron]`` mean activation over space or tokens."""
+        """Return φ ``[batch, neuron]``, the mean activation over space or tokens."""
         return output.mean(self.spatial_axes) if self.spatial_axes else output
 
     def total(self, output: Tensor) -> Tensor:
-        """``[batch, neuron]`` sum over space or tokens, by which attributions are pooled."""
+        """Return the sum ``[batch, neuron]`` over space or tokens, by which attributions are pooled."""
         return output.sum(self.spatial_axes) if self.spatial_axes else output
 
 
 def with_axes(layers: dict[str, Layer], axes: Mapping[str, int]) -> dict[str, Layer]:
-    """The layers with some channel axes set by the user; ``LayerError`` for an invalid one."""
+    """Return the layers with some channel axes set by the user; ``LayerError`` for an invalid one."""
     changed = dict(layers)
     for name, axis in axes.items():
         if name not in layers:
@@ -104,7 +104,7 @@ class LayerInfo:
 
 
 def layer_of(name: str, node: fx.Node) -> Layer | None:
-    """The layer at a node; None if it has no channel axis."""
+    """Return the layer at a node; None if it has no channel axis."""
     shape = tuple(node.meta["val"].shape[1:])
     if any(isinstance(size, torch.SymInt) for size in shape):
         return None
@@ -113,7 +113,7 @@ def layer_of(name: str, node: fx.Node) -> Layer | None:
 
 
 def channel_axis(node: fx.Node) -> int:
-    """Axis of the channels in a node's tensor, counted with the batch as axis 0.
+    """Return the axis of the channels in a node's tensor, counted with the batch as axis 0.
 
     Follows the first tensor argument back to the operation that determines the position of the
     channels. If there is none, it is the last of three axes, or otherwise the first after the batch.
@@ -145,7 +145,7 @@ def channel_axis(node: fx.Node) -> int:
 
 
 def _source(node: fx.Node) -> fx.Node | None:
-    """The first tensor that a node is computed from, through operations with several results."""
+    """Return the first tensor that a node is computed from, through operations with several results."""
     for source in node.all_input_nodes:
         while isinstance(source.meta.get("val"), tuple | list) and source.all_input_nodes:
             source = source.all_input_nodes[0]
@@ -155,7 +155,7 @@ def _source(node: fx.Node) -> fx.Node | None:
 
 
 def proposed_layers(network: NetworkGraph, module: nn.Module) -> list[str]:
-    """Names of the layers studied by default, input side first, the logits last.
+    """Return the names of the layers studied by default, input side first, the logits last.
 
     The first of these rules that finds layers is used:
 
@@ -194,7 +194,7 @@ def proposed_layers(network: NetworkGraph, module: nn.Module) -> list[str]:
 
 
 def _chain(output: fx.Node, candidates: dict[fx.Node, str]) -> dict[fx.Node, str]:
-    """A chain of candidates, each of which feeds the next, built from the output backwards."""
+    """Return a chain of candidates, each of which feeds the next, built from the output backwards."""
     kept: dict[fx.Node, str] = {}
     for node in sorted(candidates, reverse=True):
         if (min(kept) if kept else output) in descendants(node):
@@ -203,7 +203,7 @@ def _chain(output: fx.Node, candidates: dict[fx.Node, str]) -> dict[fx.Node, str
 
 
 def block_names(module: nn.Module, names: Iterable[str]) -> list[str]:
-    """Those of ``names`` that are blocks: modules with children, but not inside of a repeated block.
+    """Return the names of blocks: modules with children that are not inside of a repeated block.
 
     A repeated block is a module class that is used more than once. Outer modules come before inner
     ones, and otherwise the order is kept.
@@ -220,14 +220,14 @@ def block_names(module: nn.Module, names: Iterable[str]) -> list[str]:
 
 
 def default_axis(ndim: int, module: nn.Module) -> int:
-    """Channel axis of a module's output by its type and shape, if there is no graph."""
+    """Return the channel axis of a module's output by its type and shape, if there is no graph."""
     if isinstance(module, nn.Linear | nn.LayerNorm):
         return ndim - 1
     return 2 if ndim == 3 and not isinstance(module, nn.Conv1d | nn.BatchNorm1d) else 1
 
 
 def _reshapes_to(node: fx.Node) -> set[fx.Node]:
-    """The node, and the nodes of which it is only a reshape."""
+    """Return the node, and the nodes of which it is only a reshape."""
     found = {node}
     while node.target in RESHAPES:
         node = node.all_input_nodes[0]
@@ -236,7 +236,7 @@ def _reshapes_to(node: fx.Node) -> set[fx.Node]:
 
 
 def _bottlenecks(network: NetworkGraph) -> set[fx.Node]:
-    """Nodes that lie on every path from the input to the logits.
+    """Return the nodes that lie on every path from the input to the logits.
 
     In execution order, these are the nodes at which no earlier value is used later. Everything after
     such a node depends on the input only through it.
@@ -255,7 +255,7 @@ def _bottlenecks(network: NetworkGraph) -> set[fx.Node]:
 
 
 def _carrying(network: NetworkGraph) -> set[fx.Node]:
-    """Nodes with data that depend on the images, unlike masks that depend only on the batch size."""
+    """Return nodes with data that depend on the images and not only on the size of the batch."""
     found = {network.input}
     for node in network.graph.nodes:
         if is_data(node) and any(source in found for source in node.all_input_nodes):
@@ -264,5 +264,5 @@ def _carrying(network: NetworkGraph) -> set[fx.Node]:
 
 
 def is_data(node: fx.Node) -> bool:
-    """Whether the node carries activations (a tensor or several), not a size."""
+    """Return whether the node carries activations (a tensor or several), not a size."""
     return isinstance(node.meta.get("val"), Tensor | tuple | list)
