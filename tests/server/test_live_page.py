@@ -181,6 +181,14 @@ def test_every_dropped_picture_is_taken_in_order_and_survives_a_new_server(
     expect(after(page, 0)).to_be_visible()
 
 
+def test_the_skip_link_leads_past_the_tools(visit, url):
+    page = visit(url)
+    expect(page.locator(".drop")).to_be_enabled()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator('[data-group="head/0"]')).to_be_focused()
+
+
 def test_going_through_the_audit(visit, url, run, labelled):
     page = visit(url)
     page.get_by_role("button", name="Shortcuts").click()
