@@ -261,7 +261,10 @@ def test_a_search_result_outside_the_view_becomes_visible(show, many):
 def drawn_at(page):
     """Scale, x and y of the drawing."""
     return page.locator(".drawing").evaluate(
-        "e => { const { a, e: x, f: y } = new DOMMatrix(getComputedStyle(e).transform); return [a, x, y]; }"
+        """drawing => {
+            const { a, e, f } = new DOMMatrix(getComputedStyle(drawing).transform);
+            return [a, e, f];
+        }"""
     )
 
 
@@ -298,3 +301,33 @@ def test_the_circuit_is_moved_by_mouse_wheel_and_fingers(page):
         fingers("touchMove", (x - spread, y), (x + spread, y))
     fingers("touchEnd")
     until(lambda: drawn_at(page)[0] > 2 * scale)
+
+
+def with_four_crops(neuron, crops):
+    (part,) = neuron.semantic_groups
+    four = {"crops": tuple(crops[:4]), "activations": (4.0, 3.0, 2.0, 1.5)}
+    parts = (part.model_copy(update={"crops": (0, 1, 2, 3)}),)
+    return neuron.model_copy(update={**four, "semantic_groups": parts})
+
+
+def test_what_is_printed_is_no_wider_than_the_paper(show, wide):
+    crops = list(wide.thumbnails)
+    layers = tuple(
+        layer.model_copy(
+            update={"neurons": {a: with_four_crops(n, crops) for a, n in layer.neurons.items()}}
+        )
+        for layer in wide.layers
+    )
+    page = show(wide.model_copy(update={"layers": layers}))
+    page.set_viewport_size({"width": 1280, "height": 1400})  # as high as paper
+    page.locator('[data-group="late/1"]').click()
+    strips = page.locator(".panel .members .strip")
+    expect(strips).to_have_count(2)
+    page.emulate_media(media="print")
+    expect(strips.first.locator("img:visible")).to_have_count(4)
+    for strip in strips.all():
+        row, last = strip.locator("..").bounding_box(), strip.locator("img").last.bounding_box()
+        assert last["x"] + last["width"] <= row["x"] + row["width"]
+    right = "each => each.getBoundingClientRect().right"
+    frame = page.locator(".graph").evaluate(right)
+    assert 0.8 * frame < page.locator('[data-group="head/0"]').evaluate(right) < frame < 701

@@ -76,7 +76,9 @@ def test_bars_of_weights_above_one_stay_in_their_cells(open_page, a, b):
         circuit.model_copy(
             update={
                 "config": circuit.config.model_copy(update={"aggregation": "sum"}),
-                "edges": tuple(e.model_copy(update={"weight": 9 * e.weight}) for e in circuit.edges),
+                "edges": tuple(
+                    e.model_copy(update={"weight": 9 * e.weight}) for e in circuit.edges
+                ),
             }
         )
         for circuit in (a, b)
