@@ -33,7 +33,7 @@ def guarded(module: nn.Module) -> Callable[[Tensor], Any]:
 
 
 def reporting(forward: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
-    """Return a function that calls ``forward`` and reports failures in the user's code as ``ModelError``.
+    """Return ``forward`` with failures in the user's code reported as ``ModelError``.
 
     Failures during an export are not changed, nor are those in other code, such as a lack of memory.
     """

@@ -92,7 +92,7 @@ class Outputs:
         return np.asarray(np.arange(values.shape[-1]) == best)
 
     def reader(self, module: nn.Module) -> nn.Module:
-        """Return a module with the same submodules and names whose forward returns ``[batch, class]``."""
+        """Return a module with the same submodules whose forward returns ``[batch, class]``."""
         reader, whole = nn.Module(), does_more_than_forward(module)
         hooks = {name: value for name, value in vars(reader).items() if "hooks" in name}
         forward = reporting(module if whole else module.forward)
