@@ -19,11 +19,7 @@ const withoutSpaces: Plugin = {
   transformIndexHtml: { order: "post", handler: (html) => html.replace(/\n\s+/g, "\n").replace(" crossorigin", "") },
 };
 
-/** The camera has no transitions. */
-const STAND_IN = "/src/shared/no_transitions.ts";
-
 export default defineConfig({
-  resolve: { alias: Object.fromEntries(["d3-transition", "d3-interpolate"].map((name) => [name, STAND_IN])) },
   plugins: [withoutSpaces, viteSingleFile(), withoutPolicy],
   server: {
     proxy: {

@@ -91,6 +91,17 @@ def test_the_parts_of_divided_targets_are_matched_with_each_other():
     ]
 
 
+def test_of_groups_with_the_same_neurons_those_with_the_same_crops_are_matched():
+    left, right = (0, QUARTER[0]), (0, QUARTER[3])
+    one = tiny({"low": plain([0]), "head": [{0: [left]}, {0: [right]}]})
+    other = tiny({"low": plain([0]), "head": [{0: [right]}, {0: [(0, QUARTER[9])]}, {0: [left]}]})
+    head = layer(compare(one, other), "head")
+    assert {(p.a, p.b) for p in head.pairs} == {("head/0", "head/2"), ("head/1", "head/0")}
+    assert all(p.similarity == 1 for p in head.pairs)
+    again = layer(compare(other, one), "head")
+    assert [(u.id, u.similarity) for u in again.only_a] == [("head/1", 1)]
+
+
 def test_edges_between_matched_groups(a, b):
     mid = layer(compare(a, b), "mid")
     edges = {(e.upper, e.lower): (e.weight_a, e.weight_b, e.change) for e in mid.edges}

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from neurflow import Config, Model, discover
+from neurflow.method.assembly import _histogram
 from neurflow.method.surroundings import FINEST, HOTTEST, IMAGES, PICTURE, coarse, images_of
 from neurflow.model.loading import Preprocessing
 from neurflow.pictures.images import load_images
@@ -82,6 +83,12 @@ def test_fine_maps_are_averaged_and_coarse_ones_kept():
     heat = np.zeros((2 * FINEST, 3), dtype=np.float32)
     heat[0] = [HOTTEST, HOTTEST / 2, 2 * HOTTEST]
     assert coarse(heat) == HeatMap(FINEST, 3, bytes([128, 64, 255, *[0] * (3 * (FINEST - 1))]))
+
+
+def test_values_that_differ_only_by_rounding_have_a_histogram():
+    """As the means of feature maps after an instance norm."""
+    phi = np.array([1.0, np.nextafter(np.float32(1), np.float32(2))] * 3, dtype=np.float32)
+    assert sum(_histogram(phi).counts) == len(phi)
 
 
 def test_histograms_count_every_crop(studied):

@@ -129,6 +129,52 @@ def test_invalid_values_of_weights_are_refused(tmp_path, state, change, told):
         load_weights(SmallNet(), tmp_path / "w.pt")
 
 
+@pytest.mark.filterwarnings("ignore:.*spectral_norm:FutureWarning")
+@pytest.mark.parametrize(
+    "normed", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm], ids=["old", "new"]
+)
+def test_weights_of_spectral_norm_are_combined(tmp_path, normed):
+    source = seeded(SmallNet)
+    source.block1[0] = normed(nn.Conv2d(3, 8, 3, padding=1))
+    for _ in range(2):
+        source(torch.rand(2, 3, 8, 8))
+    torch.save(source.eval().state_dict(), tmp_path / "w.pt")
+    source(torch.rand(2, 3, 8, 8))  # the old form computes the weight in the forward pass
+    module = zeros()
+    (note,) = load_weights(module, tmp_path / "w.pt")
+    assert "weights that spectral norm had split" in note
+    torch.testing.assert_close(module.block1[0].weight, source.block1[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda s: s | {"head.lora_A": torch.ones(2, 3)}, "adapters .* such as head.lora_A"),
+        (
+            lambda s: (
+                under("base_model.", s) | {"base_model.head.lora_B.default.weight": s["head.bias"]}
+            ),
+            "merge",
+        ),
+        (
+            lambda s: {"state": {0: {"exp_avg": s["head.bias"]}}, "param_groups": []},
+            "not a state dict",
+        ),
+        (
+            lambda s: (
+                {k: v for k, v in s.items() if "head" not in k}
+                | {"head.scale": torch.ones(1), "head.zero_point": torch.zeros(1)}
+            ),
+            "in the file is quantised",
+        ),
+    ],
+)
+def test_errors_for_weights_that_need_another_step(tmp_path, state, change, told):
+    torch.save(change(state), tmp_path / "w.pt")
+    with pytest.raises(ModelError, match=told):
+        load_weights(SmallNet(), tmp_path / "w.pt")
+
+
 @pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
 @pytest.mark.parametrize(
     "normed", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm], ids=["old", "new"]

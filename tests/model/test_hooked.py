@@ -126,7 +126,7 @@ def test_hooks_are_removed_if_the_module_fails():
     module = settle(Fails())
     network = model_of(module, 32).network
     module.broken = True
-    with pytest.raises(RuntimeError, match="out of luck"):
+    with pytest.raises(ModelError, match="out of luck"):
         network.observe(["block1"])(torch.zeros(1, 3, 32, 32))
     assert all(not part._forward_hooks for part in module.modules())
 

@@ -20,6 +20,12 @@ def state():
     return models.squeezenet1_1().state_dict()
 
 
+@pytest.mark.parametrize("option", ["input_size", "resize"])
+def test_sizes_that_no_network_takes_are_refused_before_anything_is_allocated(option):
+    with pytest.raises(ModelError, match=r"of 100000 × 100000 pixels are too large: .*such as 224"):
+        load_model("torchvision:squeezenet1_1", "random", **{option: 100_000})
+
+
 def test_weights_from_a_state_dict_and_from_safetensors(tmp_path, state):
     torch.save(state, tmp_path / "w.pth")
     torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "ddp.pth")

@@ -77,6 +77,7 @@ def model_of(*names):
         ("0 1 10 2", np.int64(1), (1, None)),
         ("cat dog b", torch.tensor(1), (1, None)),
         ("cat dog b", np.array(2), (2, None)),
+        ("cat dog b", torch.tensor([2]), (2, None)),
         ("cat dog b", "2", (2, None)),
         ("cat dog b", "dog - cat", (1, 0)),
         ("cat dog b", "1-2", (1, 2)),
@@ -160,6 +161,12 @@ NAMES = ["tench", "h\u00e9ron", "cock"]
         "tench, h\u00e9ron, cock\n".encode(),
         json.dumps({"label_map": dict(enumerate(NAMES))}).encode(),
         "classes:\n- tench\n- h\u00e9ron\n- cock\n".encode(),
+        "names:\n  0: tench  # a fish\n  1: h\u00e9ron\n  2: cock\n".encode(),
+        "names: {0: tench, 2: cock, 1: h\u00e9ron}\n".encode(),
+        "CLASSES = [\n    'tench',\n    'h\u00e9ron', 'cock',\n]\n".encode(),
+        'names = ["tench", "h\u00e9ron", "cock"]'.encode(),
+        "0 - tench\n1 - h\u00e9ron\n2 - cock\n".encode(),
+        "tench,\nh\u00e9ron,\ncock,\n".encode(),
         "".join(
             f'item {{\n  name: "/m/{i}"\n  id: {i}\n  display_name: "{name}"\n}}\n'
             for i, name in enumerate(NAMES, 1)
@@ -210,6 +217,8 @@ def test_lines_that_resemble_a_table_are_names(tmp_path, lines):
         (b'{"a": "b"}', "neither indices to names nor"),
         (b"[[[]]]", "a name must be text"),
         (b"[" * 100_000 + b"]", "starts like JSON"),
+        (b"<!DOCTYPE html><html>404", "a web page"),
+        (b"classes = ['a', 'b']\nclasses += ['c']", "starts like JSON"),
         (codecs.BOM_UTF16_LE + b"a", "cannot be read"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -216,6 +217,11 @@ def test_outputs_that_could_be_probabilities_give_a_note(end):
     assert not any("?" in n for n in Model(model.module, transform=PLAIN, output="logits").notes)
 
 
+class Both(NamedTuple):
+    features: torch.Tensor
+    logits: torch.Tensor
+
+
 @dataclass
 class Answer:
     hidden: torch.Tensor
@@ -228,6 +234,7 @@ class Answer:
         lambda f, y: (f, y),
         lambda f, y: {"features": f, "out": y},
         lambda f, y: Answer(f, y),
+        lambda f, y: Both(f[:, :4] * 2, y),
         lambda f, y: [y[:, :, None, None], f.detach().mean()],
         lambda f, y: {"probs": y.softmax(1), "logits": y},
         lambda f, y: (y[:, None], y.softmax(1)),

@@ -1,6 +1,7 @@
 """The trial run of a network: unsupported networks are refused, and modules are restored."""
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -44,6 +45,23 @@ def test_random_and_detached_networks_are_refused(change, message):
         Model(settle(Kind(change)), transform=PLAIN).network  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    ("within", "end", "where"),
+    [
+        (torch.squeeze, nn.Identity(), "in the input of layer 'head'"),
+        (nn.Flatten(1), torch.squeeze, "in the output"),
+    ],
+)
+def test_a_squeeze_of_the_batch_is_refused(within, end, where):
+    class Squeezed(SmallNet):
+        def forward(self, x):
+            x = self.block3(self.block2(self.block1(x))).mean((2, 3), keepdim=True)
+            return end(self.head(within(x)))
+
+    with pytest.raises(ModelError, match=rf"{where}: squeeze\(\).*flatten\(1\)"):
+        Model(settle(Squeezed()), transform=PLAIN).network  # noqa: B018
+
+
 def test_a_network_that_takes_only_pixels_from_0_to_1_is_explained():
     class Checks(SmallNet):
         def forward(self, x):
@@ -67,6 +85,56 @@ def test_errors_of_failing_forward_passes(forward, told):
         module = type("Other", (SmallNet,), {"forward": forward})()
     with pytest.raises(ModelError, match=told):
         Model(module, transform=PLAIN).network  # noqa: B018
+
+
+def test_failures_on_pictures_that_noise_does_not_cause_are_reported_with_their_line():
+    class Bright(SmallNet):
+        def forward(self, x):
+            if x.max() < 2:
+                raise ValueError("pixels go to 255")
+            return super().forward(x)
+
+    model = Model(settle(Bright()), transform=lambda picture: torch.zeros(3, 32, 32))
+    with pytest.raises(ModelError, match=r"ValueError: pixels go to 255 \(test_trial.py, line"):
+        model.network.observe([model.network.output_name])(torch.zeros(1, 3, 32, 32))
+
+
+def test_an_exit_in_the_forward_pass_is_a_failure():
+    with pytest.raises(ModelError, match=r"SystemExit: 3 \(test_trial.py.*Remove the exit"):
+        Model(settle(Kind(lambda x: sys.exit(3))), transform=PLAIN).network  # noqa: B018
+
+
+def doubled():
+    module = SmallNet()
+    module.register_forward_hook(lambda _, __, output: 2 * output)
+    return module
+
+
+def picked():
+    module = Kind(nn.Identity())
+    module.head = nn.Sequential(module.head)
+    module.register_forward_pre_hook(lambda _, inputs: (inputs[0] / 2,))
+    module.register_forward_hook(lambda _, __, output: (output, output.softmax(1))[1])
+    return module
+
+
+class Called(SmallNet):
+    """A network with its own ``__call__``."""
+
+    def __call__(self, x):
+        return 3 * super().__call__(x)
+
+
+@pytest.mark.parametrize("make", [doubled, picked, Called])
+def test_what_surrounds_the_forward_pass_is_part_of_the_network(make):
+    module, images = settle(make()).eval(), torch.rand(3, 3, 32, 32)
+    model = Model(module, transform=PLAIN)
+    with torch.no_grad():
+        expected = module(images)
+        (found,) = model.outputs([model.node(model.network.output_name)])(images)
+    if model.output_spec.before:
+        found, expected = found.softmax(1), expected
+    torch.testing.assert_close(found, expected)
 
 
 def test_networks_without_modules_are_reported():

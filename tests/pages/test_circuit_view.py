@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from neurflow.circuit import Circuit
 from tests.pages.browsing import figure, in_sight, share
 from tests.pages.conftest import HOSTILE
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 SVG = "{http://www.w3.org/2000/svg}"
@@ -255,3 +256,78 @@ def test_a_search_result_outside_the_view_becomes_visible(show, many):
     chosen = page.locator(".card.selected")
     expect(chosen).to_have_attribute("data-group", re.compile("/41$"))
     assert in_sight(page, chosen.get_attribute("data-group"))
+
+
+def drawn_at(page):
+    """Scale, x and y of the drawing."""
+    return page.locator(".drawing").evaluate(
+        """drawing => {
+            const { a, e, f } = new DOMMatrix(getComputedStyle(drawing).transform);
+            return [a, e, f];
+        }"""
+    )
+
+
+def test_the_circuit_is_moved_by_mouse_wheel_and_fingers(page):
+    frame = page.locator(".graph").bounding_box()
+    x, y = frame["x"] + frame["width"] / 2, frame["y"] + 60
+    card = page.locator('[data-group="late/1"]').bounding_box()
+    scale, left, top = drawn_at(page)
+
+    page.mouse.move(card["x"] + 20, card["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(card["x"] + 50, card["y"] + 60, steps=6)
+    page.mouse.up()
+    assert drawn_at(page) == pytest.approx([scale, left + 30, top + 40], abs=12)  # the slop
+    expect(page.locator(".card.selected")).to_have_count(0)  # a drag is no click
+    page.mouse.click(card["x"] + 50, card["y"] + 60)
+    expect(page.locator(".card.selected")).to_have_attribute("data-group", "late/1")
+    page.keyboard.press("Escape")
+    expect(page.locator(".card.selected")).to_have_count(0)
+
+    scale, left, top = drawn_at(page)
+    page.mouse.move(x, y)
+    page.mouse.wheel(60, 10)
+    until(lambda: drawn_at(page) == pytest.approx([scale, left - 60, top], abs=1))
+
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind, *places):
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    fingers("touchStart", (x - 20, y), (x + 20, y))
+    for spread in (30, 40, 50, 60):
+        fingers("touchMove", (x - spread, y), (x + spread, y))
+    fingers("touchEnd")
+    until(lambda: drawn_at(page)[0] > 2 * scale)
+
+
+def with_four_crops(neuron, crops):
+    (part,) = neuron.semantic_groups
+    four = {"crops": tuple(crops[:4]), "activations": (4.0, 3.0, 2.0, 1.5)}
+    parts = (part.model_copy(update={"crops": (0, 1, 2, 3)}),)
+    return neuron.model_copy(update={**four, "semantic_groups": parts})
+
+
+def test_what_is_printed_is_no_wider_than_the_paper(show, wide):
+    crops = list(wide.thumbnails)
+    layers = tuple(
+        layer.model_copy(
+            update={"neurons": {a: with_four_crops(n, crops) for a, n in layer.neurons.items()}}
+        )
+        for layer in wide.layers
+    )
+    page = show(wide.model_copy(update={"layers": layers}))
+    page.set_viewport_size({"width": 1280, "height": 1400})  # as high as paper
+    page.locator('[data-group="late/1"]').click()
+    strips = page.locator(".panel .members .strip")
+    expect(strips).to_have_count(2)
+    page.emulate_media(media="print")
+    expect(strips.first.locator("img:visible")).to_have_count(4)
+    for strip in strips.all():
+        row, last = strip.locator("..").bounding_box(), strip.locator("img").last.bounding_box()
+        assert last["x"] + last["width"] <= row["x"] + row["width"]
+    right = "each => each.getBoundingClientRect().right"
+    frame = page.locator(".graph").evaluate(right)
+    assert 0.8 * frame < page.locator('[data-group="head/0"]').evaluate(right) < frame < 701

@@ -71,6 +71,27 @@ def test_pictures_are_stored_once(a):
 
 
 @pytest.mark.browser
+def test_bars_of_weights_above_one_stay_in_their_cells(open_page, a, b):
+    summed = [
+        circuit.model_copy(
+            update={
+                "config": circuit.config.model_copy(update={"aggregation": "sum"}),
+                "edges": tuple(
+                    e.model_copy(update={"weight": 9 * e.weight}) for e in circuit.edges
+                ),
+            }
+        )
+        for circuit in (a, b)
+    ]
+    bars = open_page(*summed).locator(".bar")
+    widths = bars.evaluate_all(
+        """bars => bars.map(bar => bar.firstChild.getBoundingClientRect().width
+                               / bar.getBoundingClientRect().width)"""
+    )
+    assert len(widths) > 2 and 0.2 < max(widths) < 0.9, "bars leave room for the figures"
+
+
+@pytest.mark.browser
 def test_matched_groups_are_shown_side_by_side(open_page, a, b):
     page = open_page(a, b)
     assert page.locator("h1").inner_text() == "bee vs fly"

@@ -234,7 +234,6 @@ def test_keyboard_access_to_the_circuit_and_its_cards(page):
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Skip to the circuit")).to_be_focused()
     page.keyboard.press("Enter")
-    page.keyboard.press("Tab")
     expect(page.locator('[data-group="head/0"]')).to_be_focused()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.dataset.group") is None

@@ -112,3 +112,37 @@ def test_tensors_of_pixel_values_are_not_taken_for_inputs():
     ):
         load_images(pixels[None], model_of()).read(0)
     assert torch.equal(load_images(3 * EXPECTED[None], model_of()).read(0), 3 * EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("item", "label"),
+    [
+        ({"x": COLOUR, "y": 1}, "bee"),
+        ({"inputs": EXPECTED, "targets": torch.tensor(1)}, "bee"),
+        ({"image": COLOUR, "class_name": "bee"}, "bee"),
+        ({"__key__": "a", "png": COLOUR, "json": {"label": 1}}, "bee"),
+        ({"image": COLOUR, "kind": "bee", "id": 3}, None),
+        ({"image": COLOUR}, None),
+    ],
+)
+def test_dicts_have_their_picture_and_label_under_many_keys(item, label):
+    images = load_images([item, item], model_of())
+    assert torch.equal(images.read(0), load_images([COLOUR], model_of()).read(0))
+    assert images.refs[1].label == label
+    told = ["(image, kind, id)" in note for note in images.notes]
+    assert told == [True] * ("kind" in item)
+
+
+def test_an_array_with_an_alpha_channel_is_one_picture():
+    rgba = np.dstack([COLOUR, np.full(COLOUR.shape[:2], 255, np.uint8)])
+    images = load_images(rgba, model_of())
+    assert torch.equal(images.read(0), load_images([COLOUR], model_of()).read(0))
+
+
+def test_errors_for_arrays_and_pairs_name_the_cure():
+    for item, told in (
+        (COLOUR.astype(np.float32), "range from 60 to 187, .*divide them by 255"),
+        ((1, COLOUR), "here the picture is second"),
+    ):
+        with pytest.raises(UnreadableImage, match=told):
+            load_images([item], model_of()).read(0)

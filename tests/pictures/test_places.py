@@ -37,6 +37,15 @@ def test_tilde_and_variables_in_paths_are_expanded(here, text):
     assert labels(text) == ["cat", "dog"]
 
 
+def test_a_list_of_paths_has_the_labels_of_its_folders(here):
+    paths = sorted((here / "pics").rglob("*.png"))
+    assert labels(paths) == ["cat", "dog"]
+    assert labels([str(path) for path in paths]) == ["cat", "dog"]
+    assert labels(paths[:1]) == [None]
+    names = [ref.name for ref in load_images(paths, model_of("cat", "dog")).refs]
+    assert names == [str(path) for path in paths]
+
+
 def test_file_addresses_are_paths(here):
     fill(here, "my pics/cat/1.png")
     assert labels((here / "my pics").as_uri()) == ["cat"]

@@ -108,8 +108,10 @@ def test_the_oldest_pictures_are_dropped_and_none_is_written(client, run, monkey
     numbers = [uploaded(client, noise(seed))["number"] for seed in range(3)]
     assert client.get(f"/api/pictures/{numbers[2]}").status_code == 200
     answer = client.get(f"/api/pictures/{numbers[0]}")
-    assert answer.status_code == 404
-    assert "Drop it again" in answer.json()["error"]
+    assert answer.status_code == 410
+    assert "Drop the picture again" in answer.json()["error"]
+    assert uploaded(client, noise(0))["number"] == numbers[0], "the same picture, the same number"
+    assert len(set(numbers)) == 3
     assert files() == before
 
 
@@ -118,7 +120,7 @@ def test_the_oldest_pictures_are_dropped_and_none_is_written(client, run, monkey
     [
         ({"groups": ["block3/77"]}, 404, "no group 'block3/77'"),
         ({"groups": ["head/0"]}, 400, "is the target itself"),
-        ({"groups": ["block3/0"], "pictures": [99]}, 404, "no longer stored"),
+        ({"groups": ["block3/0"], "pictures": [99]}, 410, "does not have picture 99"),
         ({"groups": ["block3/0"], "draws": 101}, 422, "draws"),
         ({"groups": []}, 422, "groups"),
         ({"groups": ["block3/0"], "hidden": 1}, 422, "hidden"),

@@ -18,6 +18,7 @@ import "./live/live.css";
 import "./live/why.css";
 import "./comparison/comparison.css";
 import "./atlas/atlas.css";
+import "./shared/print.css";
 
 function page(data: AnyPage, client: Client) {
   switch (data.kind) {

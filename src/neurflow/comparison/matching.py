@@ -50,6 +50,8 @@ from neurflow.stats import Interval, correlation
 THRESHOLD = 0.25
 """smallest similarity of matched groups: for example, one common neuron of four"""
 DRAWS = 100
+TIE = 1e-6
+"""weight of the overlap of crops in a comparison by neurons: it decides only between equals"""
 
 Pictures = Mapping[str, int]
 """name of a picture that both circuits have → index"""
@@ -169,7 +171,12 @@ def _match_layer(
     tables = {way: similarities(x.groups(), y.groups()) for way, (x, y) in layer.vectors.items()}
     table = tables[basis]
     x, y = layer.vectors[basis]
-    found = best_pairs(table, None if targets else threshold)
+    ranked = table
+    if (
+        basis == "neurons" and "crops" in tables
+    ):  # groups of one neuron's meanings have the same neurons
+        ranked = np.where(targets | (table > 0), table + TIE * tables["crops"], 0)
+    found = best_pairs(ranked, None if targets else threshold)
     unmatched_a = sorted(set(range(len(table))) - {i for i, _ in found})
     unmatched_b = sorted(set(range(table.shape[1])) - {j for _, j in found})
     chance_a = chance(x.groups(), y, draws, rng)
@@ -187,26 +194,26 @@ def _match_layer(
         )
         for i, j in found
     ]
+    groups = layer.a.groups, layer.b.groups
     return (
         tuple(sorted(pairs, key=lambda pair: -pair.similarity)),
-        _unmatched(
-            unmatched_a, layer.a.groups, table, layer.b.groups, [chance_a[i] for i in unmatched_a]
-        ),
-        _unmatched(unmatched_b, layer.b.groups, table.T, layer.a.groups, chance_b),
+        _unmatched(unmatched_a, groups, table, ranked, [chance_a[i] for i in unmatched_a]),
+        _unmatched(unmatched_b, groups[::-1], table.T, ranked.T, chance_b),
     )
 
 
 def _unmatched(
     indices: Sequence[int],
-    groups: Sequence[NeuronGroup],
+    groups: tuple[Sequence[NeuronGroup], Sequence[NeuronGroup]],
     table: np.ndarray,
-    others: Sequence[NeuronGroup],
+    ranked: np.ndarray,
     chances: Sequence[Interval | None],
 ) -> tuple[Unmatched, ...]:
-    nearest = table.argmax(axis=1)
+    own, others = groups
+    nearest = ranked.argmax(axis=1)
     return tuple(
         Unmatched(
-            id=groups[i].id,
+            id=own[i].id,
             nearest=others[nearest[i]].id,
             similarity=float(table[i, nearest[i]]),
             chance=by_chance,

@@ -126,7 +126,10 @@ def _attributions(
 
 def _histogram(phi: np.ndarray) -> Histogram:
     """Return the histogram of one neuron's activations ``[crop]``."""
-    counts, ends = np.histogram(phi, bins=BINS)
+    try:
+        counts, ends = np.histogram(phi, bins=BINS)
+    except ValueError:  # values that differ only by rounding, as after an instance norm
+        counts, ends = np.histogram(np.full_like(phi, phi.mean()), bins=BINS)
     return Histogram(low=float(ends[0]), high=float(ends[-1]), counts=tuple(counts.tolist()))
 
 

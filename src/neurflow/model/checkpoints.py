@@ -5,8 +5,8 @@
    the one that fits best is used. Averaged weights are preferred to the weights themselves,
    because such training reports the accuracy of the average.
 3. Names are adapted to those of the network (``rewriting``): what wrappers insert into them
-   (``module.``, ``model.``, ``_orig_mod.``, …) is removed or added. Weights that pruning or weight norm
-   splits into two parts are computed from the parts.
+   (``module.``, ``model.``, ``_orig_mod.``, …) is removed or added. Weights that pruning,
+   weight norm or spectral norm stores in parts are computed from the parts.
 4. Everything must fit: no missing or unexpected names, and equal shapes. A note says what was done.
 """
 
@@ -36,6 +36,13 @@ PARTS = (
     ("parametrizations.{}.original0", "parametrizations.{}.original1", "weight norm"),
 )
 """names of the two parts of a split weight, and what splits it"""
+SPECTRAL = (
+    ("{}_orig", "{}_u", "{}_v"),
+    ("parametrizations.{}.original", "parametrizations.{}.0._u", "parametrizations.{}.0._v"),
+)
+"""names of a weight under spectral norm, and of its two singular vectors"""
+ADAPTERS = re.compile(r"(?:^|\.)(?:lora|ia3|adapter|vera|hada|lokr)_\w+(?:\.|$)")
+"""names of weights that are added to others: low-rank adapters"""
 DEPTH = 6
 """depth to which containers are searched"""
 SEVERAL = 16
@@ -58,6 +65,7 @@ def load_weights(module: nn.Module, path: Path) -> tuple[str, ...]:
             "Save one: torch.save(model.state_dict(), PATH)."
         )
     best = max(fits, key=lambda fit: (fit.count, fit.averaged, len(fit.state)))
+    _refuse_adapters(path, best, wanted)
     _refuse_misfit(path, module, best, wanted)
     _refuse_rivals(path, best)
     others = [fit.where for fit in fits if fit is not best and fit.count == best.count]
@@ -174,6 +182,16 @@ def _whole(state: State) -> tuple[State, str]:
                     whole = one * two if what == "pruning" else _scaled(two, one)
                     made[found[1] + found[2]], why = whole, what
                     del made[key], made[other]
+    for names in SPECTRAL:
+        ends = re.compile(rf"(.*?){re.escape(names[0]).replace(re.escape('{}'), '(weight)')}")
+        for found in filter(None, map(ends.fullmatch, state)):
+            keys = [found[1] + name.format(found[2]) for name in names]
+            if all(key in made for key in keys):
+                with contextlib.suppress(RuntimeError):
+                    made[found[1] + found[2]] = _normed(*(state[key] for key in keys))
+                    why = "spectral norm"
+                    for key in keys:
+                        del made[key]
     return made, why
 
 
@@ -181,6 +199,22 @@ def _scaled(direction: Tensor, length: Tensor) -> Tensor:
     """Combine the direction and the length of a weight norm; the length has size 1 on reduced axes."""
     axes = [axis for axis, size in enumerate(length.shape) if size == 1]
     return direction * (length / direction.square().sum(dim=axes, keepdim=True).sqrt())
+
+
+def _normed(weight: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """Divide a weight by its largest singular value, given the singular vectors."""
+    flat = weight.flatten(1) if weight.shape[0] == len(left) else weight.transpose(0, 1).flatten(1)
+    return weight / torch.dot(left, flat @ right)
+
+
+def _refuse_adapters(path: Path, fit: _Fit, wanted: Mapping[str, Tensor]) -> None:
+    """Refuse weights to which adapters must be added first."""
+    found = sorted(name for name in fit.state.keys() - wanted.keys() if ADAPTERS.search(name))
+    if found:
+        raise ModelError(
+            f"{path} has adapters that are not merged into the weights, such as {found[0]}. Save the "
+            "state dict after merging them (peft: model.merge_and_unload())."
+        )
 
 
 def _refuse_misfit(path: Path, module: nn.Module, fit: _Fit, wanted: Mapping[str, Tensor]) -> None:
@@ -256,6 +290,8 @@ def _of_part(path: Path) -> str:
 def _cure(
     missing: list[str], extra: list[str], wrong: list[str], fit: _Fit, wanted: Mapping[str, Tensor]
 ) -> str:
+    if any(name.endswith(("zero_point", "_packed_params.dtype")) for name in extra):
+        return "The network in the file is quantised. Save the weights from before quantisation."
     heads = [k for k in wrong if fit.state[k].shape[1:] == wanted[k].shape[1:]]
     if wrong and not missing and not extra and heads == wrong and len(wrong) <= 2:
         inside, outside = fit.state[wrong[0]].shape[0], wanted[wrong[0]].shape[0]
@@ -285,6 +321,8 @@ def _mappings(value: Any) -> Iterator[tuple[str, State]]:
             )
             value = dict(value) if named else dict(enumerate(value[:SEVERAL]))
         if not isinstance(value, Mapping):
+            return
+        if "param_groups" in value:  # an optimiser's state
             return
         seen.add(id(value))
         values = {str(k): torch.from_numpy(v) if _numbers(v) else v for k, v in value.items()}

@@ -91,9 +91,17 @@ def _text(text: str) -> str:
 
 def _names(text: str) -> list[str]:
     stripped = text.strip()
+    if re.match(r"<(!doctype|html|head|\?xml)", stripped, re.IGNORECASE):
+        raise ValueError("it is a web page or XML")
+    if given := re.fullmatch(r"[A-Za-z_]\w*\s*=\s*([\[({].*)", stripped, re.DOTALL):
+        stripped = given[1]  # classes = ["cat", "dog"] in Python or TOML
     if plain := re.fullmatch(r"\[([^\[\]{}\"':]+)\]", stripped):  # a list in YAML: [cat, dog]
         numbers = all(_number(part) is not None for part in plain[1].split(","))
         return _of_data(json.loads(stripped)) if numbers else _split(plain[1])
+    if plain := re.fullmatch(
+        r"\{([^\[\]{}\"']+:[^\[\]{}\"']+)\}", stripped
+    ):  # YAML: {0: cat, 1: dog}
+        return _names("\n".join(_split(plain[1])))
     if stripped.startswith(("[", "{", "('", '("')):
         data = _literal(stripped)
         if data is not None:
@@ -110,7 +118,9 @@ def _names(text: str) -> list[str]:
         return [each[2] for each in quoted if each]
     if len(lines) == 1 and "," in lines[0]:
         return _split(lines[0])
-    return _of_table(lines) or lines
+    if all(line.endswith(",") for line in lines):
+        lines = [line[:-1].rstrip() for line in lines]
+    return _of_table(lines) or [line.replace("\t", " ") for line in lines]
 
 
 def _fields(item: str) -> dict[str, str]:
@@ -136,6 +146,7 @@ def _yaml_block(text: str) -> str | None:
         r"(?:[ \t]*(?:#.*)?\n|[ \t]+.*(?:\n|$)|-[ \t].*(?:\n|$))*", text[found.end() + 1 :]
     )
     lines = [line for line in below[0].splitlines() if line.strip()] if below else []
+    lines = [line if line[-1] in "\"'" else re.sub(r"\s#.*", "", line) for line in lines]
     return "\n".join(line for line in lines if not line.lstrip().startswith("#")) or None
 
 
@@ -226,7 +237,9 @@ def _of_table(lines: Sequence[str]) -> list[str] | None:
         names = _of_rows(rows)
         if names is not None:
             return names
-    found = [re.fullmatch(r"([0-9]{1,9})\s*([-=]>|[\s:.)=])\s*(.*\S)", line) for line in lines]
+    found = [
+        re.fullmatch(r"([0-9]{1,9})\s*([-=]>|-(?=\s)|[\s:.)=])\s*(.*\S)", line) for line in lines
+    ]
     if all(found):
         certain = len(lines) >= _COUNTED or all(each and each[2].strip() for each in found)
         starts = (0, 1) if certain else (0,)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from neurflow.errors import ModelError
@@ -23,20 +24,47 @@ def guarded(module: nn.Module) -> Callable[[Tensor], Any]:
     def run(images: Tensor) -> Any:
         try:
             return module(images)
-        except Exception as error:  # the forward pass is the user's code and may raise anything
-            reason = str(error).strip().splitlines()
+        except (Exception, SystemExit) as error:  # the forward pass is the user's code
             raise ModelError(
-                f"The network fails on a batch of images {tuple(images.shape)}: "
-                f"{type(error).__name__}: {reason[0].rstrip('.') if reason else 'no reason given'}"
-                f"{_line_of(error)}. "
-                f"{_why_it_fails(module, images, error)}"
+                f"{_failed(images, error)} {_why_it_fails(module, images, error)}"
             ) from error
 
     return run
 
 
-def _why_it_fails(module: nn.Module, images: Tensor, error: Exception) -> str:
+def reporting(forward: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """Return ``forward`` with failures in the user's code reported as ``ModelError``.
+
+    Failures during an export are not changed, nor are those in other code, such as a lack of memory.
+    """
+
+    def run(images: Tensor) -> Any:
+        try:
+            return forward(images)
+        except (Exception, SystemExit) as error:
+            scarce = isinstance(error, MemoryError) or "memory" in str(error)
+            if torch.compiler.is_exporting() or scarce or not _line_of(error):
+                raise
+            raise ModelError(
+                f"{_failed(images, error)} It did not fail on noise. Check the preprocessing (--mean, "
+                "--std) and the line."
+            ) from error
+
+    return run
+
+
+def _failed(images: Tensor, error: BaseException) -> str:
+    reason = str(error).strip().splitlines()
+    return (
+        f"The network fails on a batch of images {tuple(images.shape)}: {type(error).__name__}: "
+        f"{reason[0].rstrip('.') if reason else 'no reason given'}{_line_of(error)}."
+    )
+
+
+def _why_it_fails(module: nn.Module, images: Tensor, error: BaseException) -> str:
     """Return what to do about a network that fails on a batch of images."""
+    if isinstance(error, SystemExit):
+        return "Remove the exit from its forward pass."
     if isinstance(error, TypeError) and "positional argument" in str(error):
         return "Wrap it in a module whose forward takes only the images."
     if isinstance(error, NotImplementedError) and '"forward"' in str(error):
@@ -74,15 +102,22 @@ class _Asked(dict[Any, Any]):
         return self._images
 
 
-def _line_of(error: Exception) -> str:
-    """Return `` (net.py, line 8)``: the innermost line of the user's code; nothing if there is none."""
-    home = Path(__file__).resolve().parents[1]
-    own = [
+def _line_of(error: BaseException) -> str:
+    """Return `` (net.py, line 8)``: the innermost line of the user's code; nothing if there is none.
+
+    Lines that called back into this package do not count.
+    """
+    homes = Path(__file__).resolve().parents[1], Path(traceback.__file__).parent
+    frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_file()
-        and not set(LIBRARIES) & set(Path(frame.filename).parts)
-        and not Path(frame.filename).resolve().is_relative_to(home)
-        and not Path(frame.filename).resolve().is_relative_to(Path(traceback.__file__).parent)
+        if Path(frame.filename).is_file() and not set(LIBRARIES) & set(Path(frame.filename).parts)
     ]
-    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    own = [frame for frame in frames if not _within(frame.filename, homes[1])]
+    if not own or _within(own[-1].filename, homes[0]):
+        return ""
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})"
+
+
+def _within(file: str, folder: Path) -> bool:
+    return Path(file).resolve().is_relative_to(folder)

@@ -21,7 +21,7 @@ from neurflow.errors import ModelError
 from neurflow.model.checkpoints import load_weights
 from neurflow.model.class_files import read_class_names
 from neurflow.model.model import Model
-from neurflow.model.preprocessing import Preprocessing
+from neurflow.model.preprocessing import Preprocessing, refuse_oversized
 from neurflow.model.source import (
     DEFAULT,
     LOADERS,
@@ -84,6 +84,7 @@ def load_model(
     """
     names, path = _class_names(class_names), _weights_file(weights)
     size = (input_size, input_size) if isinstance(input_size, int) else input_size
+    refuse_oversized(size, "Inputs")
     request = Request(
         weights=None if path or weights in (None, RANDOM) else str(weights),
         file=str(path) if path else None,

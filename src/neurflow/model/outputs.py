@@ -23,7 +23,8 @@ from scipy.special import expit, softmax
 from torch import Tensor, nn
 
 from neurflow.errors import ModelError
-from neurflow.model.borrowed import borrowed
+from neurflow.model.borrowed import borrowed, does_more_than_forward
+from neurflow.model.failures import reporting
 from neurflow.model.features import Features, made_by
 from neurflow.model.returned import Place, as_table, is_table, tensor_at, tensors_in
 from neurflow.model.squashes import PERCENT, SCALED, Squashes
@@ -92,8 +93,10 @@ class Outputs:
 
     def reader(self, module: nn.Module) -> nn.Module:
         """Return a module with the same submodules whose forward returns ``[batch, class]``."""
-        reader, forward = nn.Module(), module.forward
-        reader.__dict__.update(module.__dict__)
+        reader, whole = nn.Module(), does_more_than_forward(module)
+        hooks = {name: value for name, value in vars(reader).items() if "hooks" in name}
+        forward = reporting(module if whole else module.forward)
+        reader.__dict__.update(module.__dict__ | (hooks if whole else {}))
 
         def read(images: Tensor) -> Tensor:
             with borrowed(module):
@@ -278,6 +281,8 @@ def _no_classes(found: list[Tensor], batch: int) -> str:
             "The model returns the number of a class for each picture, which has no gradient. "
             "Let it return the values before argmax."
         )
+    if any(value.is_complex() for value in found):
+        return "The model returns complex numbers. Let it return real numbers, such as .abs()."
     shapes = ", ".join(str(list(value.shape)) for value in found[:4])
     maps = any(value.ndim > 2 and value.is_floating_point() for value in found)
     return (

@@ -27,6 +27,8 @@ MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 WIDEST = 10.0
 """largest standard deviation that is accepted; one for values in 0…255 is larger"""
+LARGEST = 2**26
+"""largest number of pixels that pictures are resized to, or that an input has"""
 Fit = Literal["center", "squash", "border"]
 """method of fitting a picture with another aspect ratio to the input"""
 
@@ -51,6 +53,10 @@ class Preprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     interpolation: str = "bilinear"
     fit: Fit = "center"
+
+    def __post_init__(self) -> None:
+        refuse_oversized(self.crop, "Inputs")
+        refuse_oversized(self.resize, "Resized pictures")
 
     def __call__(self, picture: Image.Image | Tensor) -> Tensor:
         """Return the normalised input ``[channel, height, width]``.
@@ -124,6 +130,16 @@ class Preprocessing:
                 "values in 0…255, divide both by 255."
             )
         return new
+
+
+def refuse_oversized(size: int | tuple[int, int] | None, what: str) -> None:
+    """Raise ``ModelError`` if a size in pixels, or a short side, is larger than any network takes."""
+    height, width = size if isinstance(size, tuple) else (size or 0, size or 0)
+    if height * width > LARGEST:
+        raise ModelError(
+            f"{what} of {height} × {width} pixels are too large: at most {LARGEST // 10**6} million "
+            "pixels are possible. Give the size that the network was trained with, such as 224."
+        )
 
 
 def _per_channel(

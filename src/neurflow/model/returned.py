@@ -24,6 +24,8 @@ def tensors_in(output: Any, place: Place = ()) -> Iterator[tuple[Place, Tensor]]
 def _parts(output: Any) -> list[tuple[str | int, Any]]:
     if isinstance(output, Mapping):
         return list(output.items())
+    if isinstance(output, tuple) and hasattr(output, "_fields"):  # a named tuple
+        return list(zip(output._fields, output, strict=True))
     if isinstance(output, tuple | list):
         return list(enumerate(output))
     if is_dataclass(output):

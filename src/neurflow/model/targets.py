@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -54,7 +55,7 @@ def _neuron(layer: str, digits: str, count: int) -> Target:
 
 def _integer(given: Any) -> int | None:
     """Return the index given by an integer of any type; None for anything else."""
-    if isinstance(given, Tensor | np.ndarray) and given.ndim == 0:
+    if isinstance(given, Tensor | np.ndarray) and math.prod(given.shape) == 1:
         given = given.item()
     if isinstance(given, bool | np.bool | Tensor | np.ndarray):
         return None

@@ -289,7 +289,8 @@ def _chance(
 ) -> Iterator[str]:
     """Yield ways in which the output is not a function of the picture."""
     with torch.no_grad():
-        again = as_table(tensor_at(module(images), place)).float()
+        with _axes(module) as in_batch:
+            again = as_table(tensor_at(module(images), place)).float()
         before = as_table(first).float()
         scale = float(before.abs().max()) + 1e-12
         if (by := float((again - before).abs().max()) / scale) > (ROUNDING if half else CHANCE):
@@ -299,7 +300,12 @@ def _chance(
             )
             return
         try:
-            alone = as_table(tensor_at(module(images[:1]), place)).float()
+            with _axes(module) as for_one:
+                single = tensor_at(module(images[:1]), place)
+            _refuse_squeezed(in_batch, for_one, single)
+            alone = as_table(single).float()
+        except ModelError:
+            raise
         except Exception:  # a batch norm without statistics cannot run on one picture of one pixel
             alone = before[:1] + scale
         if (by := float((alone - before[:1]).abs().max()) / scale) > (ROUNDING if half else BESIDE):
@@ -307,6 +313,37 @@ def _chance(
                 f"The output for a picture depends on the other pictures of the batch (by {by:.2%})"
                 f"{_without_statistics(module)}."
             )
+
+
+@contextlib.contextmanager
+def _axes(module: nn.Module) -> Iterator[dict[str, int]]:
+    """Collect the number of axes of the outputs of the module and its layers (the last run of each)."""
+    seen: dict[str, int] = {}
+
+    def note(name: str) -> Any:
+        return lambda _, __, out: seen.update({name: out.ndim}) if isinstance(out, Tensor) else None
+
+    handles = [part.register_forward_hook(note(name)) for name, part in module.named_modules()]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _refuse_squeezed(in_batch: dict[str, int], for_one: dict[str, int], output: Tensor) -> None:
+    """Raise ``ModelError`` if a layer's output for one picture has lost the axis of the batch.
+
+    A single output without any axis is harmless.
+    """
+    lost = [name for name, axes in for_one.items() if axes < in_batch.get(name, 0)]
+    if not lost or (lost == [""] and output.ndim == 0):
+        return
+    where = f"in the input of layer {lost[0]!r}" if lost[0] else "in the output"
+    raise ModelError(
+        f"With one picture, the axis of the batch is missing {where}: squeeze() in the forward pass "
+        "removes it. Name the axes that it shall remove, such as squeeze(-1), or use flatten(1)."
+    )
 
 
 def _without_statistics(module: nn.Module) -> str:

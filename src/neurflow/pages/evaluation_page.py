@@ -34,13 +34,18 @@ th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px soli
 .short h2 { margin-top: .8rem; } .short ul { padding-left: 1.1rem; margin: .4rem 0 0; }
 td small { opacity: .8; } summary { cursor: pointer; margin: .3rem 0; }
 a { color: LinkText; text-decoration: underline; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
+dl { display: grid; grid-template-columns: fit-content(28rem) minmax(8rem, 1fr); gap: .1rem 1rem; }
 dt { opacity: .8; } dd { margin: 0; overflow-wrap: anywhere; }
 .terms { font-size: 13px; margin: .6rem 0 1rem; }
 @media (max-width: 640px) { body { margin: 1rem auto; } dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; } .wide svg { max-width: none; width: 36rem; }
   nav a { white-space: normal; display: inline-block; } }
-@media print { body { max-width: none; } nav { display: none; } }
+@page { margin: 12mm; }
+@media print { body { max-width: none; margin: 0; padding: 0; } nav { display: none; }
+  summary { display: none; } ::details-content { content-visibility: visible; height: auto; }
+  svg, li, dt { break-inside: avoid; }
+  table { font-size: 11px; } th, td { white-space: normal; }
+  h2, h3 { break-after: avoid; } }
 """
 
 

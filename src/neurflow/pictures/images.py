@@ -14,8 +14,8 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from os import PathLike
@@ -28,12 +28,11 @@ from torch import Tensor
 
 from neurflow.errors import ImagesError, NeurFlowError, UnreadableImage
 from neurflow.model import Model
-from neurflow.model.naming import ClassNames
 from neurflow.model.preprocessing import Preprocessing
 from neurflow.pictures import handles, items, places
 from neurflow.pictures.decoding import open_picture
 from neurflow.pictures.folders import find_pictures, labels_of, name_of
-from neurflow.pictures.spellings import Spellings
+from neurflow.pictures.spellings import Spellings, label_notes
 from neurflow.pictures.tables import is_table, read_table
 from neurflow.refs import ImageRef
 from neurflow.runtime.progress import Progress
@@ -50,8 +49,6 @@ __all__ = [
 
 UNSCALED = 20
 """a tensor with values this many times larger than those of inputs was not scaled"""
-_LISTED = 5
-"""number of labels that a note lists"""
 
 
 @dataclass(frozen=True)
@@ -175,10 +172,12 @@ def load_images(source: Any, model: Model) -> Images:
 
 
 def _is_one(source: Any, model: Model) -> bool:
-    """Return whether a source is one picture, grey or with as many channels as the input."""
+    """Return whether a source is one picture: grey, in colour, or with the input's channels."""
     if not isinstance(source, Tensor | np.ndarray) or source.ndim not in (2, 3):
         return False
-    return source.ndim == 2 or model.input_form.shape[0] in (source.shape[0], source.shape[2])
+    if source.ndim == 2 or model.input_form.shape[0] in (source.shape[0], source.shape[2]):
+        return True
+    return isinstance(source, np.ndarray) and source.shape[2] in (3, 4)
 
 
 def spread(refs: Sequence[ImageRef], seed: int) -> list[int]:
@@ -224,21 +223,22 @@ def _from_folder(folder: Path, model: Model) -> Images:
 
 
 def _from_list(source: Sequence[str | PathLike[str]], model: Model) -> Images:
-    """Make images from paths; those of folders and patterns have labels as in a folder."""
+    """Make images from paths; labels are taken from the folders below the one that has them all."""
     paths, grouped = places.find_all(
         [each if isinstance(each, str) else Path(each) for each in source]
     )
-    if not grouped:
-        return _from_paths(paths, list(map(name_of, paths)), None, model)
     root, names = _relative(paths)
-    return _from_paths(paths, names, root, model)
+    if grouped:
+        return _from_paths(paths, names, root, model)
+    labels, notes = _labelled(names, model)
+    return _images(paths, list(map(name_of, paths)), labels, None, model, notes)
 
 
 def _from_table(table: Path, model: Model) -> Images:
     paths, said, told = read_table(table, model.names)
     labels, notes = Spellings(model.names).read(said)
     root, names = _relative(paths)
-    told += [*notes, *_label_notes(labels, model.names)]
+    told += [*notes, *label_notes(labels, model.names)]
     return _images(paths, names, labels, root, model, told)
 
 
@@ -252,15 +252,20 @@ def _relative(paths: Sequence[Path]) -> tuple[Path, list[str]]:
 def _from_paths(
     paths: Sequence[Path],
     names: Sequence[str],
-    root: Path | None,
+    root: Path,
     model: Model,
     notes: Sequence[str] = (),
 ) -> Images:
-    labels: Sequence[str | None] = [None] * len(paths)
-    if root and (len(names) > 1 or "/" in names[0]):
-        labels, more = labels_of(names, model.names)
-        notes = [*notes, *more, *_label_notes(labels, model.names)]
-    return _images(paths, names, labels, root, model, notes)
+    labels, more = _labelled(names, model)
+    return _images(paths, names, labels, root, model, [*notes, *more])
+
+
+def _labelled(names: Sequence[str], model: Model) -> tuple[Sequence[str | None], list[str]]:
+    """Return labels from names relative to a folder, and notes; a single file has no label."""
+    if len(names) == 1 and "/" not in names[0]:
+        return [None], []
+    labels, notes = labels_of(names, model.names)
+    return labels, [*notes, *label_notes(labels, model.names)]
 
 
 def _images(
@@ -298,11 +303,14 @@ def _from_memory(source: Any, model: Model) -> Images:
     width = len(str(len(source) - 1))
     digest = hashlib.sha256()
     texts = items.Labels(source, model)
-    found, no_class = list[str | None](), 0
+    found, no_class, keys = list[str | None](), 0, dict[Any, None]()
     for index in range(len(source)):
         text = None
         try:
-            value, label = items.split(source[index])
+            item = source[index]
+            value, label = items.split(item)
+            if label is None and isinstance(item, Mapping):
+                keys.update(dict.fromkeys(item))
             text = texts.text(label, index)
             no_class += label is not None and text is None
             digest.update(items.content(value))
@@ -321,7 +329,9 @@ def _from_memory(source: Any, model: Model) -> Images:
     labels, notes = texts.trusted(found)
     if any(label is not None for label in labels):
         labels, more = Spellings(model.names).read(labels)
-        notes += [*more, *_label_notes(labels, model.names)]
+        notes += [*more, *label_notes(labels, model.names)]
+    elif len(keys) > 1 and not no_class:
+        notes.append(f"No key of the items was recognised as the label ({items.listed(keys)}).")
     if no_class:
         labels_are = "1 label is" if no_class == 1 else f"{no_class} labels are"
         notes.append(f"{labels_are} not a single class; these images count as unlabelled.")
@@ -329,28 +339,6 @@ def _from_memory(source: Any, model: Model) -> Images:
         ImageRef(name=f"image-{index:0{width}d}", label=label) for index, label in enumerate(labels)
     )
     return Images(refs, read, digest.hexdigest(), notes=tuple(notes))
-
-
-def _label_notes(labels: Iterable[str | None], names: ClassNames) -> list[str]:
-    """Return notes on labels that match no class or several classes."""
-    counts = Counter(label for label in labels if label is not None)
-    found = {label: names.labelled(label) for label in counts}
-    return [
-        *_label_note("no class of the model", [c for c in counts.items() if not found[c[0]]]),
-        *_label_note("several classes", [c for c in counts.items() if len(found[c[0]]) > 1]),
-    ]
-
-
-def _label_note(what: str, odd: list[tuple[str, int]]) -> list[str]:
-    """Return a note on labels that cannot be used, the most frequent first; [] if there are none."""
-    if not odd:
-        return []
-    most = sorted(odd, key=lambda each: -each[1])[:_LISTED]
-    listed = ", ".join(f"{label} ({count})" for label, count in most)
-    more = f" and {len(odd) - _LISTED} more" if len(odd) > _LISTED else ""
-    count = sum(count for _, count in odd)
-    images = "1 image counts" if count == 1 else f"{count} images count"
-    return [f"{images} as unlabelled because the label fits {what}: {listed}{more}."]
 
 
 def _refuse_unscaled(made: Tensor, transform: Preprocessing) -> None:

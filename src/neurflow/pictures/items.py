@@ -38,7 +38,10 @@ from neurflow.pictures.spellings import not_from_zero
 
 PICTURE_KEYS = ("pixel_values", "image", "img", "picture")
 PATH_KEYS = ("path", "image_path", "file", "filename", "file_name", "filepath", "file_path")
-LABEL_KEYS = ("label", "labels", "fine_label", "target", "cls", "class", "category")
+LABEL_KEYS = (
+    *("label", "labels", "fine_label", "target", "targets", "cls", "class", "category"),
+    *("class_name", "label_name", "category_name", "class_id", "species", "breed", "y", "gt"),
+)
 
 
 def split(item: Any) -> tuple[Any, Any]:
@@ -48,13 +51,13 @@ def split(item: Any) -> tuple[Any, Any]:
         UnreadableImage: a dict or tuple does not contain a picture.
     """
     if isinstance(item, Mapping):
-        label = next((item[key] for key in LABEL_KEYS if key in item), None)
+        label = _label_of(item)
         if "bytes" in item or set(item) == {"path"}:
             return item, label
         key = _key_of(item)
         if key is None:
             raise UnreadableImage(
-                f"a dict with {_listed(item)}, but with none of {', '.join(PICTURE_KEYS)}"
+                f"a dict with {listed(item)}, but with none of {', '.join(PICTURE_KEYS)}"
             )
         return item[key], label
     if isinstance(item, list) and item and isinstance(item[0], list | int | float):
@@ -67,8 +70,25 @@ def split(item: Any) -> tuple[Any, Any]:
             raise UnreadableImage(
                 f"an item is a picture or (picture, label), but this one is ({kinds})"
             )
+        if len(item) == 2 and _is_pixels(item[1]) and isinstance(item[0], int):
+            raise UnreadableImage("a pair is (picture, label), but here the picture is second")
         return item[0], item[1] if len(item) > 1 else None
     return item, None
+
+
+def _label_of(item: Mapping[Any, Any]) -> Any:
+    """Return the label in a dict, or in its ``json``, as in WebDataset; None if there is none."""
+    inside = item.get("json")
+    for each in (item, inside) if isinstance(inside, Mapping) else (item,):
+        for key in LABEL_KEYS:
+            if key in each:
+                return each[key]
+    return None
+
+
+def _is_pixels(value: Any) -> bool:
+    is_array = isinstance(value, Tensor | np.ndarray) and value.ndim in (2, 3)
+    return is_array or isinstance(value, Image.Image)
 
 
 def _key_of(item: Mapping[Any, Any]) -> Any:
@@ -77,7 +97,8 @@ def _key_of(item: Mapping[Any, Any]) -> Any:
         found = [key for key in keys if item.get(key) is not None]
         if found:
             return found[0]
-    return None
+    decoded = [key for key, value in item.items() if _is_pixels(value)]
+    return decoded[0] if len(decoded) == 1 else None
 
 
 def _of_webdataset(item: Mapping[Any, Any]) -> list[Any]:
@@ -87,7 +108,8 @@ def _of_webdataset(item: Mapping[Any, Any]) -> list[Any]:
     return found if len(found) == 1 else []
 
 
-def _listed(item: Mapping[Any, Any]) -> str:
+def listed(item: Mapping[Any, Any]) -> str:
+    """Return the first keys of a dict as text."""
     return ", ".join(map(str, list(item)[:8])) or "no keys"
 
 
@@ -202,8 +224,9 @@ def _from_array(array: np.ndarray, form: InputForm, prefer_last: bool) -> Image.
 def _refuse_beyond_one(array: np.ndarray) -> None:
     low, high = float(array.min()), float(array.max())
     if not (low >= 0 and high <= 1):
+        cure = "; divide them by 255" if low >= 0 and high <= 255 else ""
         raise UnreadableImage(
-            f"its floating-point values range from {low:.4g} to {high:.4g}, instead of 0 to 1"
+            f"its floating-point values range from {low:.4g} to {high:.4g}, instead of 0 to 1{cure}"
         )
 
 

@@ -14,7 +14,7 @@ note gives the labels that were read in this way.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -27,6 +27,8 @@ _TAXONOMY = re.compile(
     r"\d+ (?:animalia|plantae|fungi|chromista|protozoa|bacteria|archaea) .* (\w+ \w+)"
 )
 _LAST_NUMBER = re.compile(r"[\s._-]*\(?\d*\)?$")
+_UNREAD = 5
+"""number of labels that fit no class which a note lists"""
 _LISTED = 3
 """number of labels that a note shows"""
 
@@ -139,6 +141,28 @@ def not_from_zero(numbers: Iterable[int], classes: int) -> str:
         f"{classes - 1}. These images count as unlabelled. Give names as labels, or class names that "
         "are these numbers (--class-names)."
     )
+
+
+def label_notes(labels: Iterable[str | None], names: ClassNames) -> list[str]:
+    """Return notes on labels that match no class or several classes."""
+    counts = Counter(label for label in labels if label is not None)
+    found = {label: names.labelled(label) for label in counts}
+    return [
+        *_label_note("no class of the model", [c for c in counts.items() if not found[c[0]]]),
+        *_label_note("several classes", [c for c in counts.items() if len(found[c[0]]) > 1]),
+    ]
+
+
+def _label_note(what: str, odd: list[tuple[str, int]]) -> list[str]:
+    """Return a note on labels that cannot be used, the most frequent first; [] if there are none."""
+    if not odd:
+        return []
+    most = sorted(odd, key=lambda each: -each[1])[:_UNREAD]
+    listed = ", ".join(f"{label} ({count})" for label, count in most)
+    more = f" and {len(odd) - _UNREAD} more" if len(odd) > _UNREAD else ""
+    count = sum(count for _, count in odd)
+    images = "1 image counts" if count == 1 else f"{count} images count"
+    return [f"{images} as unlabelled because the label fits {what}: {listed}{more}."]
 
 
 def _forms(text: str, numbers: bool) -> Iterator[tuple[str, int | None]]:

@@ -43,7 +43,7 @@ from neurflow.pages.page import bundle, title_of
 from neurflow.pages.policy import META, policy
 from neurflow.server.guard import Guard
 from neurflow.server.result_pages import ResultPages
-from neurflow.server.session import ModelMissing, NotFound, Session
+from neurflow.server.session import ModelMissing, NotFound, PictureGone, Session
 from neurflow.server.worker import CancellableProgress, Cancelled, Worker
 
 PATIENCE = 0.2
@@ -169,7 +169,7 @@ def _add_pictures(app: FastAPI, session: Session) -> None:
             data = await uploaded(request)
             return await computed(session.worker, request, lambda _: session.add_upload(name, data))
 
-    @app.get("/api/pictures/{number}", responses=refusals(404, 422, 503))
+    @app.get("/api/pictures/{number}", responses=refusals(410, 422, 503))
     async def picture(request: Request, number: Held) -> LivePicture:
         """Return a picture that was read before."""
         return await computed(session.worker, request, lambda _: session.picture(number))
@@ -178,14 +178,14 @@ def _add_pictures(app: FastAPI, session: Session) -> None:
 def _add_experiments(app: FastAPI, session: Session) -> None:
     """Add the routes of masks, effects, the search, maps of neurons and the audit."""
 
-    @app.post("/api/mask", responses=refusals(400, 404, 422, 503))
+    @app.post("/api/mask", responses=refusals(400, 404, 410, 422, 503))
     async def mask(request: Request, asked: MaskRequest) -> WhatIf:
         """Return the effect of masking groups on pictures, as `neurflow debug --mask` reports it."""
         return await computed(
             session.worker, request, lambda progress: session.mask(asked, progress)
         )
 
-    @app.post("/api/effects", responses=refusals(400, 404, 422, 503))
+    @app.post("/api/effects", responses=refusals(400, 404, 410, 422, 503))
     async def effects(request: Request, asked: EffectsRequest) -> Effects:
         """Return the effect of each group on the answer that a picture gets."""
         return await computed(
@@ -199,7 +199,7 @@ def _add_experiments(app: FastAPI, session: Session) -> None:
         """Return classes by their names and, with `--clip`, groups by their crops."""
         return await computed(session.worker, request, lambda _: session.find(words))
 
-    @app.get("/api/pictures/{number}/neurons", responses=refusals(404, 422, 503))
+    @app.get("/api/pictures/{number}/neurons", responses=refusals(404, 410, 422, 503))
     async def neurons(
         request: Request, number: Held, layer: Annotated[str, Query(min_length=1, max_length=500)]
     ) -> NeuronMaps:
@@ -265,7 +265,13 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(NeurFlowError)
     async def known(_: Request, error: NeurFlowError) -> Response:
-        codes = ((NotFound, 404), (ModelMissing, 503), (RequestError, 400), (WorkError, 500))
+        codes = (
+            (PictureGone, 410),
+            (NotFound, 404),
+            (ModelMissing, 503),
+            (RequestError, 400),
+            (WorkError, 500),
+        )
         return _problem(next(code for kind, code in codes if isinstance(error, kind)), str(error))
 
     @app.exception_handler(RequestValidationError)

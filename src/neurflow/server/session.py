@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 from PIL import Image
@@ -71,6 +72,10 @@ class NotFound(RequestError):
     """There is no such picture or group."""
 
 
+class PictureGone(NotFound):
+    """There is no such picture, or no longer: the client can send it again."""
+
+
 class ModelMissing(WorkError):
     """The model is not loaded: the circuit can be explored, but nothing can be computed."""
 
@@ -109,7 +114,6 @@ class Session:
         self._samples: Images | None = None
         self._failure = self._trouble = ""
         self._pictures: OrderedDict[int, tuple[ImageRef, Tensor]] = OrderedDict()
-        self._count = 0
         self._audit = _audit_state("not started")
         self._search = WordSearch(load_clip)
 
@@ -278,9 +282,9 @@ class Session:
         _, explainer = self._ready()
         report = explainer.explain(ref.name, ref.label, pixels)
         if number is None:
-            self._count += 1
-            number = self._count
+            number = _number_of(ref, pixels)
         self._pictures[number] = (ref, pixels)
+        self._pictures.move_to_end(number)
         while len(self._pictures) > HELD:
             self._pictures.popitem(last=False)
         return LivePicture(number=number, shown=shown_picture(self.circuit, report))
@@ -298,7 +302,10 @@ class Session:
     def _held(self, number: int) -> tuple[ImageRef, Tensor]:
         self._ready()
         if number not in self._pictures:
-            raise NotFound(f"Picture {number} is no longer stored. Drop it again.")
+            raise PictureGone(
+                f"The server does not have picture {number}: it was started again, or has read "
+                f"{HELD} others since. Drop the picture again."
+            )
         self._pictures.move_to_end(number)
         return self._pictures[number]
 
@@ -328,3 +335,9 @@ def _audit_state(
     report: AuditReport | None = None,
 ) -> AuditState:
     return AuditState(state=state, message=message, done=done, total=total, report=report)
+
+
+def _number_of(ref: ImageRef, pixels: Tensor) -> int:
+    """Return the same number in every server: an address never shows another picture."""
+    digest = sha256(ref.name.encode() + pixels.cpu().numpy().tobytes()).digest()
+    return int.from_bytes(digest[:8], "big") % 10**9

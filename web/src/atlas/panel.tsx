@@ -16,6 +16,7 @@ interface PanelProps {
 
 export function Panel({ data, place, onChoose }: PanelProps) {
   const one = data.classes[place]!;
+  const largest = data.shares ? 1 : Math.max(...one.portrait.map(([, weight]) => Math.abs(weight)));
   const box = useRef<HTMLElement>(null);
   useEffect(() => {
     box.current!.scrollTop = 0;
@@ -49,7 +50,7 @@ export function Panel({ data, place, onChoose }: PanelProps) {
                   <span class="edge-name" title={group}>
                     {nameOf(one, group)}
                   </span>
-                  <Bar weight={weight} largest={1} shares={data.shares} />
+                  <Bar weight={weight} largest={largest} shares={data.shares} />
                 </div>
               </li>
             ))}

@@ -64,7 +64,7 @@ export function CircuitPage({ explorer, found = NONE, marks = null, children, wh
     >
       {!EMBEDDED && (
         <>
-          <button class="skip" onClick={() => document.getElementById("main")?.focus()}>
+          <button class="skip" onClick={skip}>
             Skip to the circuit
           </button>
           <Header
@@ -144,6 +144,10 @@ function Drawing({ live, explorer, shown, found, marks }: DrawingProps) {
     </>
   );
 }
+
+/** To the card that Tab leads to, past the tools; to the view, if there are no cards. */
+const skip = () =>
+  (document.querySelector<HTMLElement>('.card[tabindex="0"]') ?? document.getElementById("main"))?.focus();
 
 const focusCard = (id: string) =>
   document.querySelector<HTMLElement>(`[data-group="${CSS.escape(id)}"]`)?.focus({ preventScroll: true });

@@ -68,7 +68,10 @@ function Face({
   const { data } = circuit;
   const name = headingOf(group, data);
   const neurons = new Set(group.members.map(([neuron]) => neuron)).size;
-  const weight = data.shares ? `, ${signedPercent(group.reach)} of the weight into ${data.target}` : "";
+  const weight =
+    data.shares && group.layer < data.layers.length - 1
+      ? `, ${signedPercent(group.reach)} of the weight into ${data.target}`
+      : "";
   const doubts = [fewPhotographs(group, data), shaky(group)].filter((each) => each !== null);
   const about = `${group.id}: ${plural(neurons, "neuron")}${weight}${doubtOf(group)}${doubts.map((each) => `, ${each.text}`).join("")}`;
   return (

@@ -12,6 +12,7 @@ import {
   LOOKS,
   type Look,
   laidOut,
+  nameInFigure,
   SIZES,
   type Size,
   type Source,
@@ -209,7 +210,7 @@ function Saves({ picture, size, name }: { picture: Picture | null; size: Size; n
 }
 
 /** The pinned groups, to be named and let go. */
-function Storyboard({ explorer: { state, pin, name }, drawn }: { explorer: Explorer; drawn: Drawn }) {
+function Storyboard({ explorer: { circuit, state, pin, name }, drawn }: { explorer: Explorer; drawn: Drawn }) {
   const groups = drawn.columns.flat();
   return (
     <fieldset class="storyboard">
@@ -219,7 +220,7 @@ function Storyboard({ explorer: { state, pin, name }, drawn }: { explorer: Explo
           <input
             aria-label={`Name of ${group.id}`}
             value={state.names[group.id] ?? ""}
-            placeholder={group.label ?? group.id}
+            placeholder={nameInFigure(group, circuit)}
             maxLength={80}
             onInput={(event) => name(group.id, event.currentTarget.value)}
           />

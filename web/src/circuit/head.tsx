@@ -53,8 +53,6 @@ export function Head({ layer, plan, number, onCut }: HeadProps) {
             onDblClick={() => onCut(layer.name, null)}
             onClick={(event) => event.stopPropagation()}
             onPointerDown={(event) => event.stopPropagation()}
-            onMouseDown={(event) => event.stopPropagation()}
-            onTouchStart={(event) => event.stopPropagation()}
           />
         </label>
       )}

@@ -104,7 +104,7 @@ function Facts({ circuit: { data }, group }: { circuit: Circuit; group: Group })
           ? plural(neurons, "neuron")
           : `${plural(neurons, "neuron")}, ${meanings} of their meanings`}
         .
-        {data.shares && (
+        {data.shares && group.layer < data.layers.length - 1 && (
           <>
             {" "}
             Accounts for <b class={group.reach < 0 ? "against" : "for"}>{percent(Math.abs(group.reach))}</b> of the

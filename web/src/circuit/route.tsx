@@ -45,6 +45,7 @@ export function Route({ circuit, group, path, onPath, onSelect }: RouteProps) {
 function Stations({ circuit, group, path, onSelect }: Omit<RouteProps, "path" | "onPath"> & { path: Path }) {
   const [, ...rest] = stations(path, group.id);
   const { shares } = circuit.data;
+  const largest = shares ? 1 : Math.max(...path.edges.map(({ weight }) => Math.abs(weight)));
   // what is left of the weight after each step
   let carried = 1;
   const left = path.edges.map(({ weight }) => {
@@ -63,7 +64,7 @@ function Stations({ circuit, group, path, onSelect }: Omit<RouteProps, "path" | 
                 <span class="edge-name">
                   {headingOf(other, circuit.data)} <small>{circuit.data.layers[other.layer]!.name}</small>
                 </span>
-                <Bar weight={path.edges[place]!.weight} largest={1} shares={shares} />
+                <Bar weight={path.edges[place]!.weight} largest={largest} shares={shares} />
               </button>
             </li>
           );

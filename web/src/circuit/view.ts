@@ -94,6 +94,8 @@ export function useCamera(
     onSize: ({ width, height }) => {
       const changed = size.current !== null && size.current !== `${width} ${height}`;
       size.current = `${width} ${height}`;
+      for (const [name, pixels] of Object.entries({ "--w": width, "--h": height }))
+        frame.current!.style.setProperty(name, String(pixels)); // the size on paper
       if (changed) settle();
     },
   });

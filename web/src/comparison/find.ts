@@ -74,7 +74,8 @@ export function inputsOf(data: ComparisonPageData, layer: LayerComparison, pair:
           ? { a: lower, b: null, weightA: weight, weightB: null }
           : { a: null, b: lower, weightA: null, weightB: weight },
       );
-  return [...matched, ...alone("a"), ...alone("b")].sort((one, other) => size(other) - size(one));
+  return [...matched, ...alone("a"), ...alone("b")].sort((one, other) => sizeOf(other) - sizeOf(one));
 }
 
-const size = ({ weightA, weightB }: Input): number => Math.max(Math.abs(weightA ?? 0), Math.abs(weightB ?? 0));
+/** The larger weight of an input. */
+export const sizeOf = ({ weightA, weightB }: Input): number => Math.max(Math.abs(weightA ?? 0), Math.abs(weightB ?? 0));

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { weightsAs } from "../shared/format";
 import { Bar } from "../shared/listing";
 import type { ComparisonPageData, GroupPair, LayerComparison } from "../shared/types";
-import { inputsOf, type SideName } from "./find";
+import { inputsOf, type SideName, sizeOf } from "./find";
 import { GroupLink } from "./group";
 
 const AT_FIRST = 3;
@@ -20,6 +20,13 @@ export function Inputs({ data, layer, pair, onGo }: InputsProps) {
   const [all, showAll] = useState(false);
   const inputs = inputsOf(data, layer, pair);
   if (!inputs.length) return null;
+  const { shares } = data;
+  const weight = (value: number | null) =>
+    value === null ? (
+      <span class="quiet">no edge</span>
+    ) : (
+      <Bar weight={value} largest={shares ? 1 : sizeOf(inputs[0]!)} shares={shares} />
+    );
   return (
     <div class="inputs">
       <table>
@@ -38,10 +45,10 @@ export function Inputs({ data, layer, pair, onGo }: InputsProps) {
                 {a !== null && <GroupLink data={data} side="a" id={a} onGo={onGo} />}
                 {b !== null && <GroupLink data={data} side="b" id={b} onGo={onGo} />}
               </td>
-              <td>{a === null ? <Absent /> : <Weight value={weightA} shares={data.shares} />}</td>
-              <td>{b === null ? <Absent /> : <Weight value={weightB} shares={data.shares} />}</td>
+              <td>{a === null ? <Absent /> : weight(weightA)}</td>
+              <td>{b === null ? <Absent /> : weight(weightB)}</td>
               <td class="number">
-                {a !== null && b !== null ? weightsAs(data.shares)((weightB ?? 0) - (weightA ?? 0)) : ""}
+                {a !== null && b !== null ? weightsAs(shares)((weightB ?? 0) - (weightA ?? 0)) : ""}
               </td>
             </tr>
           ))}
@@ -58,7 +65,3 @@ export function Inputs({ data, layer, pair, onGo }: InputsProps) {
 
 /** The circuit has no such group. */
 const Absent = () => <span class="quiet">absent</span>;
-
-function Weight({ value, shares }: { value: number | null; shares: boolean }) {
-  return value === null ? <span class="quiet">no edge</span> : <Bar weight={value} largest={1} shares={shares} />;
-}

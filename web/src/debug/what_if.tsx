@@ -203,7 +203,7 @@ function Cut({
   const [width, height] = found.size;
   return (
     <svg
-      class="cut"
+      class="cut-out"
       viewBox={`${left} ${top} ${right - left} ${bottom - top}`}
       role="img"
       aria-label={`crop of ${name}`}

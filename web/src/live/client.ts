@@ -67,6 +67,27 @@ export class LiveClient implements Client, LiveCalls {
   }
 }
 
+/** The server has no such picture, or no longer. */
+class PictureGone extends Error {}
+
+/** Returns the calls that send the pictures again, and ask again, where the server does not have them. */
+export function resending(calls: LiveCalls, restore: () => Promise<void>): LiveCalls {
+  let sending: Promise<void> | null = null;
+  const again =
+    <A extends unknown[], T>(ask: (...args: A) => Promise<T>) =>
+    (...args: A): Promise<T> =>
+      ask.apply(calls, args).catch(async (problem: Error) => {
+        if (!(problem instanceof PictureGone)) throw problem;
+        sending ??= restore().finally(() => {
+          sending = null;
+        });
+        await sending;
+        return ask.apply(calls, args);
+      });
+  const { mask, effects, neurons } = calls;
+  return Object.assign(Object.create(calls), { mask: again(mask), effects: again(effects), neurons: again(neurons) });
+}
+
 const json = (body: unknown): RequestInit => ({
   body: JSON.stringify(body),
   headers: { "content-type": "application/json" },
@@ -80,5 +101,6 @@ async function ask<T>(path: string, request?: RequestInit): Promise<T> {
   });
   if (answer.ok) return (await answer.json()) as T;
   const problem = (await answer.json().catch(() => null)) as Problem | null;
-  throw new Error(problem?.error ?? `The server answered ${answer.status}.`);
+  const Kind = answer.status === 410 ? PictureGone : Error;
+  throw new Kind(problem?.error ?? `The server answered ${answer.status}.`);
 }

@@ -8,6 +8,7 @@ import type { Explorer } from "../circuit/explorer";
 import type { LiveCalls } from "../shared/client";
 import { useKeys } from "../shared/keys";
 import type { LivePicture, MaskRequest, Sample, Status, WhatIf } from "../shared/types";
+import { resending } from "./client";
 import { useDrop } from "./drop";
 import { litOf } from "./lit";
 import { MOST_PICTURES, type Tried, useTried } from "./tried";
@@ -47,7 +48,7 @@ const LOOK_AGAIN = 700;
 /** Sets of random neurons that a mask is compared with. */
 const DRAWS = 20;
 
-export function useLive(calls: LiveCalls, { circuit, state, change }: Explorer): Live {
+export function useLive(server: LiveCalls, { circuit, state, change }: Explorer): Live {
   const [status, setStatus] = useState<Status | null>(null);
   const [samples, setSamples] = useState<Sample[]>([]);
   const [by, setBy] = useState<By>("zero");
@@ -57,7 +58,10 @@ export function useLive(calls: LiveCalls, { circuit, state, change }: Explorer):
     setFailure((before) =>
       message === null ? null : { message, again: [...(before?.again ?? []), ...(again ? [again] : [])] },
     );
-  const { refresh, restore, ...tried } = useTried(calls, (pictures) => change({ pictures }), fail);
+  const { refresh, restore, ...tried } = useTried(server, (pictures) => change({ pictures }), fail);
+  const latestRestore = useRef(restore);
+  latestRestore.current = restore;
+  const calls = useMemo(() => resending(server, () => latestRestore.current()), [server]);
   const { pictures, show } = tried;
   const masked = useMemo(
     () => new Set(state.masked.filter((id) => isMaskable(circuit, id))),

@@ -83,7 +83,7 @@ export function useTried(
     take: (file) => add({ key: null, read: () => calls.upload(file) }, MOST_PICTURES, look),
     remove: (place) => keep(held.filter((_, i) => i !== place)),
     keyOf: (place) => held[place] && nameOf(held[place]),
-    refresh: () => readAll(({ picture }) => calls.picture(picture.number)),
+    refresh: () => readAll(({ picture, read }) => calls.picture(picture.number).catch(read)),
     restore: () => readAll(({ read }) => read()),
   };
 }

@@ -3,11 +3,12 @@
 const KEPT = 8;
 
 export function Middle({ text }: { text: string }) {
-  if (text.length <= 2 * KEPT) return <span class="middle">{text}</span>;
+  if (text.length <= KEPT) return <span class="middle">{text}</span>;
+  const kept = Math.min(KEPT, text.length - 4);
   return (
     <span class="middle">
-      <span>{text.slice(0, -KEPT)}</span>
-      <span>{text.slice(-KEPT)}</span>
+      <span>{text.slice(0, -kept)}</span>
+      <span>{text.slice(-kept)}</span>
     </span>
   );
 }
