@@ -228,7 +228,7 @@ def medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def rows_of(found: dict[str, Any], size: int) -> list[tuple[str, str, str]]:
-    """Return the rows of the table: what, the goal, the figure; ``size`` is that of the page in bytes."""
+    """Return rows of what, goal and figure; ``size`` is that of the page in bytes."""
     return [
         ("bundle, without data", "250 kB", f"{len(bundle().encode()) / 1e3:.0f} kB"),
         (f"file, {CROPS} crops a group", "", f"{size / 1e6:.1f} MB"),

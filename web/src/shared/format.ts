@@ -35,7 +35,7 @@ export const weightsAs = (shares: boolean): ((weight: number) => string) => (sha
 export const FAINT = 0.05;
 
 /** A count with commas; small ones are written without the formatter of the browser, which takes long to start. */
-const counted = (count: number): string => (count < 1000 ? String(count) : count.toLocaleString("en"));
+export const counted = (count: number): string => (count < 1000 ? String(count) : count.toLocaleString("en"));
 
 export const plural = (count: number, word: string): string => `${counted(count)} ${word}${count === 1 ? "" : "s"}`;
 
