@@ -34,6 +34,7 @@ const group = (id: string, ...neurons: number[]): GroupData => ({
   stability: null,
   returns: null,
   measured: true,
+  scores: [],
 });
 
 describe("what is known of an edge", () => {

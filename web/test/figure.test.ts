@@ -17,6 +17,7 @@ const group = (id: string): GroupData => ({
   stability: null,
   returns: null,
   measured: true,
+  scores: [],
 });
 const layer = (name: string, count: number) => ({
   name,

@@ -123,6 +123,8 @@ class GroupData(PageModel):
     """reproducibility of the group on halves of the images: 1 if it always recurs, 0 at chance level"""
     measured: bool
     """whether its usual scores are known, which are needed to read pictures"""
+    scores: list[float]
+    """its score on each image of the concept set, if they are known"""
 
 
 class TreeData(PageModel):

@@ -231,6 +231,7 @@ def _group(layer: CircuitLayer, group: NeuronGroup, crops: _Crops, count: int) -
         stability=group.stability,
         returns=None if returns is None else round(returns, 3),
         measured=group.calibration is not None,
+        scores=[round(x, 2) for x in group.calibration.image_scores] if group.calibration else [],
     )
 
 

@@ -109,6 +109,7 @@ function freshGroup(
     evidence: null,
     stability: null,
     measured: false,
+    scores: [],
     returns: tree.returns[branch] ?? null,
     sights: sightsOf(crops, pictures, data),
   };

@@ -80,6 +80,7 @@ export interface GroupData {
   stability: Interval | null;
   returns: number | null;
   measured: boolean;
+  scores: number[];
 }
 /**
  * The evidence for a group's label.
