@@ -181,6 +181,23 @@ def test_every_dropped_picture_is_taken_in_order_and_survives_a_new_server(
     expect(after(page, 0)).to_be_visible()
 
 
+def test_scores_on_the_class_on_others_and_on_the_picture(visit, url, run, tmp_path):
+    picture = picture_file(tmp_path)
+    page = visit(url)
+    drop(page, picture)
+    circuit = neurflow.load_circuit(run)
+    group = next(g for g in circuit.layers[-2].groups if g.calibration)
+    page.locator(f'[data-group="{group.id}"]').click()
+    scores = page.get_by_role("region", name="Scores")
+    rows = scores.locator("dl > div")
+    expect(rows).to_have_count(2)
+    expect(rows.first.locator("i")).to_have_count(len(circuit.images))
+    expect(rows.last.get_by_role("img")).to_have_attribute("aria-label", re.compile(r"^\d\.\d\d$"))
+    scores.get_by_role("button", name="Compare").click()
+    expect(rows).to_have_count(3)
+    assert rows.nth(1).locator("i").count() > 0
+
+
 def test_the_skip_link_leads_past_the_tools(visit, url):
     page = visit(url)
     expect(page.locator(".drop")).to_be_enabled()

@@ -35,6 +35,7 @@ const group = (id: string, ...neurons: number[]): GroupData => ({
   figures: {},
   returns: null,
   measured: true,
+  scores: [],
 });
 
 describe("what is known of an edge", () => {

@@ -43,6 +43,7 @@ const group = (id: string, members: [number, number][], label: string | null = n
   figures: {},
   returns: null,
   measured: true,
+  scores: [],
 });
 /** Pairs 0 and 1 join first, then 2 and 3, then all. The stored cut is into two. */
 const tree = (members: [number, number][]): TreeData => ({

@@ -18,6 +18,7 @@ const group = (id: string): GroupData => ({
   figures: {},
   returns: null,
   measured: true,
+  scores: [],
 });
 const layer = (name: string, count: number) => ({
   name,
@@ -141,5 +142,14 @@ describe("words", () => {
       "0\u00a0%",
       "+100\u00a0%",
     ]);
+  });
+});
+
+describe("a target of several parts", () => {
+  it("has them in their order, whatever their edges", () => {
+    const edges = [edge("a/0", "c/1", 0.9), edge("a/2", "c/0", 0.2), edge("a/1", "c/2", 0.1)];
+    const parts = circuitOf({ ...data, layers: [layer("a", 3), layer("c", 3)], edges } as PageData);
+    const { columns } = chosen(parts, "strongest", [], null, null);
+    expect(columns.at(-1)!.map(({ id }) => id)).toEqual(["c/0", "c/1", "c/2"]);
   });
 });

@@ -135,6 +135,8 @@ class GroupData(PageModel):
     """column → its value, if it is known"""
     measured: bool
     """whether the group is calibrated, so that it can be scored on a picture"""
+    scores: list[float]
+    """its score on each image of the concept set, if they are known"""
 
 
 class TreeData(PageModel):

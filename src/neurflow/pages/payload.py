@@ -244,6 +244,7 @@ def _group(layer: CircuitLayer, group: NeuronGroup, crops: _Crops, count: int) -
         returns=None if returns is None else round(returns, 3),
         figures={name: _short(value) for name, value in figures(layer, group).items()},
         measured=group.calibration is not None,
+        scores=[round(x, 2) for x in group.calibration.image_scores] if group.calibration else [],
     )
 
 

@@ -39,11 +39,13 @@ interface CircuitPageProps {
   found?: Result[];
   /** the view of one picture, where there is a model */
   why?: ComponentChildren;
+  /** the scores of the selected group, where more is known than those on the class */
+  scores?: ComponentChildren;
 }
 
 const NONE: Result[] = [];
 
-export function CircuitPage({ explorer, found = NONE, marks = null, children, why }: CircuitPageProps) {
+export function CircuitPage({ explorer, found = NONE, marks = null, children, why, scores }: CircuitPageProps) {
   const { circuit, state, change, group, select } = explorer;
   const { data } = circuit;
   usePictures();
@@ -57,7 +59,7 @@ export function CircuitPage({ explorer, found = NONE, marks = null, children, wh
     if (rival !== undefined) change({ rival: String(rival), view: "why" });
     if (group) change({ group, neuron: neuron ?? null, path: null, ...(view === "figure" ? { view: null } : {}) });
   };
-  const frame = { live: why !== undefined, explorer, shown, found: raisedBy(results), marks };
+  const frame = { live: why !== undefined, explorer, shown, found: raisedBy(results), marks, scores };
   return (
     <div
       class={`page${group && !view ? " with-panel" : ""}${children && !view ? " with-dock" : ""}${EMBEDDED ? " embed" : ""}`}
@@ -97,7 +99,7 @@ export function CircuitPage({ explorer, found = NONE, marks = null, children, wh
   );
 }
 
-interface DrawingProps extends Pick<CircuitPageProps, "explorer"> {
+interface DrawingProps extends Pick<CircuitPageProps, "explorer" | "scores"> {
   live: boolean;
   shown: EdgeData[];
   found: Set<string> | null;
@@ -105,7 +107,7 @@ interface DrawingProps extends Pick<CircuitPageProps, "explorer"> {
 }
 
 /** The circuit, and the details of what is selected. */
-function Drawing({ live, explorer, shown, found, marks }: DrawingProps) {
+function Drawing({ live, explorer, shown, found, marks, scores }: DrawingProps) {
   const { circuit, state, change, group, path, select, cut } = explorer;
   return (
     <>
@@ -130,6 +132,7 @@ function Drawing({ live, explorer, shown, found, marks }: DrawingProps) {
             path={path}
             onPath={(path) => change({ path })}
             onSelect={select}
+            scores={scores}
             tools={
               <Collect
                 key={group.id}

@@ -20,7 +20,7 @@ export function Brief({ circuit, selected, onSelect }: BriefProps) {
   if (!data.shares || !groups.length) return null;
   return (
     <nav class="brief" aria-label={`Strongest group of each layer for ${data.target}`}>
-      <span>Strongest group of each layer:</span>
+      <span>Strongest of each layer:</span>
       <ol>
         {groups.map((group) => (
           <li key={group.id}>

@@ -55,7 +55,9 @@ export function Canvas({ circuit, plan, shown, drawn, frame }: CanvasProps) {
     const contents = [plan, shown, largest, theme];
     const moved = begun.current && contents.every((each, i) => each === begun.current!.contents[i]);
     if (moved && covers(begun.current!.window, drawn)) return;
-    begun.current = { contents, window: drawn };
+    const first = begun.current === null;
+    const run = { contents, window: drawn };
+    begun.current = run;
     cancelAnimationFrame(next.current);
     const sheet = sheetFor(drawn);
     const steps = painting(sheet, moved ? last.current : null, getComputedStyle(frame.current!), plan, shown, largest);
@@ -70,8 +72,13 @@ export function Canvas({ circuit, plan, shown, drawn, frame }: CanvasProps) {
     const later = () => {
       if (go()) next.current = requestAnimationFrame(later);
     };
+    const all = () => {
+      while (begun.current === run && go());
+    };
     if (moved) later();
-    else while (go());
+    else if (first)
+      next.current = requestAnimationFrame(() => setTimeout(all)); // cards are seen first
+    else all();
   }, [plan, shown, largest, drawn, theme]);
   useEffect(() => () => cancelAnimationFrame(next.current), []);
   return <div class="sheet" ref={frame} aria-hidden="true" data-edges={shown.length} />;

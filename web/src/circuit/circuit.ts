@@ -79,9 +79,13 @@ export function strongest(edges: EdgeData[], share: number): { shown: EdgeData[]
 }
 
 /** Returns the group with the largest absolute weight into the target. */
-export function best(circuit: Circuit, found: Set<string>): string | undefined {
-  const weight = (id: string) => Math.abs(circuit.groups.get(id)!.reach);
-  return [...found].sort((a, b) => weight(b) - weight(a))[0];
+export function best(circuit: Circuit, found: Iterable<string>): string | undefined {
+  let [first, most]: [string | undefined, number] = [undefined, -1];
+  for (const id of found) {
+    const weight = Math.abs(circuit.groups.get(id)!.reach);
+    if (weight > most) [first, most] = [id, weight];
+  }
+  return first;
 }
 
 /** A share that reads 0.0 %. */
@@ -96,7 +100,7 @@ export function leaders(circuit: Circuit): Group[] {
     .slice(0, -1)
     .reverse()
     .flatMap((column) => {
-      const first = best(circuit, new Set(column));
+      const first = best(circuit, column);
       const group = first && circuit.groups.get(first);
       return group && Math.abs(group.reach) >= NOTHING ? [group] : [];
     });

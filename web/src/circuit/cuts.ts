@@ -110,6 +110,7 @@ function freshGroup(
     stability: null,
     figures: {},
     measured: false,
+    scores: [],
     returns: tree.returns[branch] ?? null,
     sights: sightsOf(crops, pictures, data),
   };

@@ -76,7 +76,9 @@ export function chosen(
         ? pins.filter((id) => circuit.groups.has(id))
         : [...leaders(circuit).map(({ id }) => id), ...(circuit.columns.at(-1) ?? [])];
   const wanted = new Set(ids);
-  const columns = circuit.columns
+  // the parts of a target stand in their order
+  const parts = circuit.data.layers.at(-1)!.groups.map(({ id }) => id);
+  const columns = [...circuit.columns.slice(0, -1), parts]
     .map((column) => column.filter((id) => wanted.has(id)).map((id) => circuit.groups.get(id)!))
     .filter((column) => column.length > 0);
   const edges = columns.slice(1).flatMap((upper, i) => {

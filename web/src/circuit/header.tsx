@@ -1,6 +1,6 @@
 /** The header: what the circuit explains, how many edges are shown, search, theme. */
 
-import { percent, plural } from "../shared/format";
+import { counted, percent, plural } from "../shared/format";
 import { PageLinks } from "../shared/page_links";
 import { ThemeButton } from "../shared/theme";
 import type { PageData } from "../shared/types";
@@ -61,7 +61,7 @@ function Threshold({ data, share, carried, edgesShown, onShare }: HeaderProps) {
         Show the strongest edges (<b data-testid="carried">{percent(carried)}</b> of weight)
         <small data-testid="edge-count">
           {" "}
-          {edgesShown} of {data.edges.length}
+          {counted(edgesShown)} of {counted(data.edges.length)}
         </small>
       </span>
       <input

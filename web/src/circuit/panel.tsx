@@ -13,9 +13,10 @@ import { about } from "./edges";
 import { Histogram } from "./histogram";
 import { doubtful, LabelSection } from "./label";
 import { Lightbox } from "./lightbox";
-import { headingOf } from "./names";
+import { headingOf, targetOf } from "./names";
 import type { Path, Way } from "./path";
 import { Route } from "./route";
+import { Scores } from "./scores";
 import { Sights } from "./sights";
 
 type Select = (id: string | null, neuron?: number | null) => void;
@@ -39,9 +40,11 @@ interface PanelProps extends GroupProps, RouteProps {
   neuron: number | null;
   /** what can be done with the group */
   tools?: ComponentChildren;
+  /** its scores on pictures, where more is known than those on the class */
+  scores?: ComponentChildren;
 }
 
-export function Panel({ neuron, path, onPath, tools, ...props }: PanelProps) {
+export function Panel({ neuron, path, onPath, tools, scores, ...props }: PanelProps) {
   const { circuit, group, onSelect } = props;
   const found = neuron === null ? undefined : neuronOf(circuit, group.layer, neuron);
   const panel = useRef<HTMLElement>(null);
@@ -59,13 +62,13 @@ export function Panel({ neuron, path, onPath, tools, ...props }: PanelProps) {
       {found ? (
         <NeuronView key={view} neuron={found} {...props} />
       ) : (
-        <GroupView key={view} path={path} onPath={onPath} tools={tools} {...props} />
+        <GroupView key={view} path={path} onPath={onPath} tools={tools} scores={scores} {...props} />
       )}
     </aside>
   );
 }
 
-function GroupView({ circuit, group, path, onPath, onSelect, tools }: Omit<PanelProps, "neuron">) {
+function GroupView({ circuit, group, path, onPath, onSelect, tools, scores }: Omit<PanelProps, "neuron">) {
   const { data } = circuit;
   return (
     <>
@@ -76,6 +79,7 @@ function GroupView({ circuit, group, path, onPath, onSelect, tools }: Omit<Panel
       {tools}
       <Facts circuit={circuit} group={group} />
       <Crops circuit={circuit} group={group} />
+      {scores ?? (group.scores.length > 0 && <Scores rows={[{ name: targetOf(data), scores: group.scores }]} />)}
       <LabelSection group={group} />
       <Sights circuit={circuit} group={group} />
       <Route circuit={circuit} group={group} path={path} onPath={onPath} onSelect={onSelect} />

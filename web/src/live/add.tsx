@@ -77,7 +77,7 @@ function Samples({ live: { samples, show } }: { live: Live }) {
           </optgroup>
         ))}
       </select>
-      <button onClick={() => pick(samples[Math.floor(Math.random() * samples.length)]!.number)}>random</button>
+      <button onClick={() => pick(samples[Math.floor(Math.random() * samples.length)]!.number)}>Random</button>
     </div>
   );
 }

@@ -7,6 +7,7 @@ import { Pane } from "../shared/pane";
 import type { PageData } from "../shared/types";
 import { Dock } from "./dock";
 import { useFound } from "./found";
+import { LiveScores, useOthers } from "./scores";
 import { useLive, useMaskKey } from "./state";
 import { WhyView } from "./why";
 
@@ -23,8 +24,15 @@ export function LiveApp({ data, calls, onChanged }: LiveAppProps) {
   const live = useLive(calls, explorer);
   useMaskKey(live, group?.id ?? null);
   const found = useFound(live, circuit, explorer.state.query);
+  const others = useOthers(live, data.target);
   return (
-    <CircuitPage explorer={explorer} found={found} marks={live.lit} why={<WhyView live={live} explorer={explorer} />}>
+    <CircuitPage
+      explorer={explorer}
+      found={found}
+      marks={live.lit}
+      why={<WhyView live={live} explorer={explorer} />}
+      scores={group && <LiveScores live={live} others={others} group={group} target={data.target} />}
+    >
       <Pane name="Pictures" side="left" width={340}>
         <Dock live={live} circuit={circuit} selected={group?.id ?? null} onSelect={select} onChanged={onChanged} />
       </Pane>

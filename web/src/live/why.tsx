@@ -46,7 +46,7 @@ export function WhyView({ live, explorer }: WhyProps) {
   if (!picture)
     return (
       <section class="why empty" aria-label="Why this picture">
-        <p class="quiet">Add a picture to see which groups its answer depends on.</p>
+        {!live.reading && <p class="quiet">Add a picture to see which groups its answer depends on.</p>}
         <Add live={live} />
         <Trouble live={live} />
       </section>

@@ -34,8 +34,10 @@ export const weightsAs = (shares: boolean): ((weight: number) => string) => (sha
 /** Shares below this are faint: they say little. */
 export const FAINT = 0.05;
 
-export const plural = (count: number, word: string): string =>
-  `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+/** A count with commas; small ones are written without the formatter of the browser, which takes long to start. */
+export const counted = (count: number): string => (count < 1000 ? String(count) : count.toLocaleString("en"));
+
+export const plural = (count: number, word: string): string => `${counted(count)} ${word}${count === 1 ? "" : "s"}`;
 
 /** Mean and worst of an error; only once if both read the same. */
 export const spread = ({ mean, worst }: { mean: number; worst: number }): string => {

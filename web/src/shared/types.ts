@@ -93,6 +93,7 @@ export interface GroupData {
     [k: string]: number;
   };
   measured: boolean;
+  scores: number[];
 }
 /**
  * The evidence for a group's label.
