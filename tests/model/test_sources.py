@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +95,29 @@ def test_a_model_file_does_not_see_the_command_line(own_file, monkeypatch):
     folder = own_file(net=text)
     assert load_model(f"file:{folder / 'net.py'}:make").network.classes == 2
     assert sys.argv[1:] == ["discover", "file:net.py:make"]
+
+
+def test_a_model_file_may_change_the_folder_and_the_default_device(own_file, monkeypatch):
+    text = (
+        "import os, torch\nos.chdir(os.path.dirname(__file__) + '/data')\n"
+        + NETWORK
+        + (
+            "def far():\n"
+            "    made = make()\n"
+            "    torch.set_default_device('meta')\n"
+            "    return made.requires_grad_(os.path.exists('size'))\n"
+            "def empty():\n"
+            "    return make().to('meta')\n"
+        )
+    )
+    folder = own_file(net=text)
+    (folder / "data").mkdir()
+    (folder / "data" / "size").write_text("2")
+    monkeypatch.chdir(folder)
+    assert load_model("file:net.py:far", input_size=32).network.classes == 2
+    assert (Path.cwd(), torch.get_default_device()) == (folder, torch.device("cpu"))
+    with pytest.raises(ModelError, match=r"on the meta device and has no values. Load its weights"):
+        load_model("file:net.py:empty")
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,8 @@ def test_archives_and_arrays_are_refused_with_a_suggestion(here):
         ("pics/cat/1.png 0\npics/dog/2.png 1\n", ["0", "1"]),
         ("\ufeffpics/cat/1.png\t001.cat\n", ["cat"]),
         ("pics/cat/1.png\n", [None]),
+        ("path,label\npics/cat/1.png,\npics/dog/2.png,1.0\n", [None, "1"]),
+        ("path,label\npics\\cat\\1.png,dog\n", ["dog"]),
     ],
 )
 def test_a_table_of_paths_and_labels_is_a_source(here, text, expected):

@@ -76,9 +76,10 @@ def _why_it_fails(module: nn.Module, images: Tensor, error: BaseException) -> st
     with contextlib.suppress(Exception):
         module(asked)
         if asked.names:
-            return (
-                f"It takes a dict with {asked.names[0]!r}. Wrap it in a module that makes the dict."
-            )
+            name = asked.names[0]
+            if isinstance(name, int):
+                return "It takes a tuple, as of a data loader. Wrap it in a module that makes it."
+            return f"It takes a dict with {name!r}. Wrap it in a module that makes the dict."
     with contextlib.suppress(Exception):
         module(list(images))
         return "It takes a list of pictures. Wrap it in a module that makes the list: list(images)."

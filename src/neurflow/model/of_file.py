@@ -3,8 +3,8 @@
 1. The file's folder is first in ``sys.path``, and the module is in ``sys.modules``, so that imports of
    neighbouring files and dataclasses work. A file in a package is imported as a part of it, so that
    relative imports work.
-2. It sees a command line without arguments. Its output goes to stderr, and its errors are reported
-   with the line in that file.
+2. It sees a command line without arguments, and may change the current folder. Its output goes to
+   stderr, and its errors are reported with the line in that file.
 3. The factory takes no arguments and returns an ``nn.Module`` or a ``Model``.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 
 from neurflow.errors import ModelError, NeurFlowError, near
@@ -49,6 +51,13 @@ def load(name: str, request: Request) -> Loaded:
         )
     if path.suffix != ".py" or not path.is_file():
         raise ModelError(f"There is no Python file {text!r}. Write file:module.py:factory.")
+    with _surroundings():
+        made = _made(path, factory)
+    return Loaded(made, Preprocessing())
+
+
+def _made(path: Path, factory: str) -> nn.Module | Model:
+    """Execute the file, and call its factory."""
     with _run_for(path):
         module = _executed(path.resolve())
     made = getattr(module, factory, None)
@@ -66,7 +75,7 @@ def load(name: str, request: Request) -> Loaded:
             f"{factory} of {path} returns {_a(made)}; "
             "it must return an nn.Module or a neurflow.Model."
         )
-    return Loaded(made, Preprocessing())
+    return made
 
 
 def _a(value: Any) -> str:
@@ -144,9 +153,21 @@ def _in_library(path: Path) -> bool:
 
 
 @contextlib.contextmanager
+def _surroundings() -> Iterator[None]:
+    """Restore the current folder and PyTorch's default device, which training scripts may change."""
+    folder, device = Path.cwd(), torch.get_default_device()
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
+
+
+@contextlib.contextmanager
 def _run_for(path: Path) -> Iterator[None]:
     """Send output to stderr, and turn failures into a ``ModelError`` with the line of the file."""
-    arguments = sys.argv
+    arguments, path = sys.argv, path.absolute()
     sys.argv = [str(path)]
     try:
         with contextlib.redirect_stdout(sys.stderr):

@@ -102,7 +102,7 @@ def _no_module(value: object) -> str:
 
 
 def refuse_closed(module: nn.Module) -> None:
-    """Raise ``ModelError`` for TorchScript, and for parameters that do not exist yet."""
+    """Raise ``ModelError`` for TorchScript, and for parameters without values."""
     if isinstance(module, torch.fx.GraphModule) and "eval" in vars(module):
         raise ModelError(
             "A program of torch.export has no eval mode. Give the nn.Module that it was exported from."
@@ -120,6 +120,8 @@ def refuse_closed(module: nn.Module) -> None:
                 f"{name} does not exist before the first forward pass. "
                 "Run the network once on a batch of images."
             )
+        if value.is_meta:
+            raise ModelError(f"{name} is on the meta device and has no values. Load its weights.")
 
 
 def refuse_kinds(module: nn.Module) -> None:
@@ -140,8 +142,6 @@ def refuse_kinds(module: nn.Module) -> None:
 
 
 def _refuse_value(name: str, value: Tensor, parameter: bool) -> None:
-    if value.is_meta:
-        raise ModelError(f"{name} is on the meta device and has no values. Load its weights.")
     if parameter and value.is_complex():
         raise ModelError(f"{name} is complex. Attributions need real numbers.")
     if value.is_floating_point() and value.dtype not in (*LOW, torch.float32, torch.float64):

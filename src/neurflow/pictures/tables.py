@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
@@ -72,7 +73,7 @@ def _pictures(path: Path, rows: Sequence[Row]) -> tuple[bool, int, list[Path], l
         body = rows[header:]
         for column in range(width) if body else ():
             for folder in (path.parent, Path()):
-                files = [folder / expanded(row[column]) for row in body]
+                files = [_file(folder, row[column]) for row in body]
                 if all(map(is_file, files)):
                     return header, column, files, []
     found = _Names(path.parent)
@@ -120,7 +121,14 @@ def _without_missing(path: Path, rows: Sequence[Row]) -> tuple[list[Row], list[s
 
 
 def _is_picture(folders: Sequence[Path], cell: str) -> bool:
-    return any(is_file(folder / expanded(cell)) for folder in folders)
+    return any(is_file(_file(folder, cell)) for folder in folders)
+
+
+def _file(folder: Path, cell: str) -> Path:
+    """Return the path in a cell, which may have the backslashes of Windows."""
+    path = folder / expanded(cell)
+    slashes = cell.replace("\\", "/")
+    return path if slashes == cell or is_file(path) else folder / expanded(slashes)
 
 
 class _Names:
@@ -232,7 +240,13 @@ def _labels(
         shown = ", ".join((header or body[0])[each] for each in others[:8])
         why = f"No column of the table was recognised as labels ({shown}). Rename one of them to: label"
         return [None] * len(body), [why] if others else []
-    return [row[column] or None for row in body], []
+    return [_label(row[column], names) for row in body], []
+
+
+def _label(cell: str, names: ClassNames) -> str | None:
+    """Return the label in a cell; ``1.0``, as pandas writes numbers beside gaps, is the class 1."""
+    is_whole = re.fullmatch(r"\d+\.0+", cell) and not names.labelled(cell)
+    return (cell.partition(".")[0] if is_whole else cell) or None
 
 
 _BITS = {"0": False, "1": True, "0.0": False, "1.0": True}
