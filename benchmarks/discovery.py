@@ -165,9 +165,9 @@ def measure(asked: Request, limit: float = inf) -> str:
     kind = "Processor seconds" if device == "cpu" else "Seconds"
     return (
         f"{machine(device)} {asked.model.info.reference}, {circuit.target.name}, "
-        f"{_size(circuit)}, steps {asked.config.steps}, memory {asked.memory}; largest score error "
-        f"stated {_worst(circuit):.2%}. One forward pass over the crops: {floor:.1f} s (median of 3). "
-        f"{kind}.\n\n{table(['stage', 's', 'forward passes'], rows)}"
+        f"{_size(circuit)}, steps {asked.config.steps}, products in {asked.config.products}, "
+        f"memory {asked.memory}; largest score error stated {_worst(circuit):.2%}. One forward pass "
+        f"over the crops: {floor:.1f} s (median of 3). {kind}.\n\n{table(['stage', 's', 'forward passes'], rows)}"
     )
 
 
@@ -192,6 +192,7 @@ def main() -> None:
     )
     parser.add_argument("--steps", default="auto")
     parser.add_argument("--preset", default="published")
+    parser.add_argument("--products", default="float32")
     parser.add_argument("--memory", default="2GB")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -200,7 +201,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     model = load(options.network, options.real, options.device)
     steps = options.steps if options.steps == "auto" else int(options.steps)
-    config, layers = Config.preset(options.preset, steps=steps), LAYERS[options.network]
+    config = Config.preset(options.preset, steps=steps, products=options.products)
+    layers = LAYERS[options.network]
     asked = Request(
         model,
         pictures(model, options.real, 0),

@@ -86,7 +86,12 @@ class Config(Frozen):
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="precision of the pass that finds the top crops; attribution is exact either way",
+        description="precision of the pass that finds the top crops",
+    )
+    products: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="precision of the products of gradients and weights; bfloat16 is faster on "
+        "processors with instructions for it, and its rounding is part of the score error",
     )
     crops_per_image: Positive | Literal["auto"] | None = Field(
         "auto",

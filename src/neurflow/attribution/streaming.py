@@ -57,6 +57,7 @@ from neurflow.attribution.task import AttributionTask, Scores
 from neurflow.circuit import RuleName
 from neurflow.errors import WorkError
 from neurflow.model import Segment
+from neurflow.model.fast.products import rounded_products
 from neurflow.runtime.journal import Journal
 from neurflow.runtime.memory import rounded_batch
 from neurflow.study.features import Observed
@@ -105,7 +106,7 @@ def attribute(
     while plans:
         for rule in dict.fromkeys(plan.rule for plan in plans.values()):
             own = {a: plan for a, plan in plans.items() if plan.rule == rule}
-            how = measure or partial(integrate, rule=RULES[rule or "gauss"])
+            how = measure or partial(integrate, rule=RULES[rule or "gauss"], rounded=_rounds(task))
             found |= _run(task, own, how, each)
         again = steps == "auto" and measure is None
         plans = _refined_plans(plans, found, tolerance) if again else {}
@@ -116,17 +117,24 @@ def attribute(
 def _plans(task: AttributionTask, steps: int | Literal["auto"]) -> dict[int, Plan]:
     """Return target → rule and N, with the expected score error."""
     if steps != "auto":
-        errors = _measured(task, dict.fromkeys(task.concepts, steps), _with_reference, None)
+        how = partial(_with_reference, rounded=_rounds(task))
+        errors = _measured(task, dict.fromkeys(task.concepts, steps), how, None)
         return {a: Plan(None, steps, errors[a], "gauss") for a in task.concepts}
 
     def refined(tried: Mapping[int, int], candidate: Candidate) -> dict[int, float]:
-        return _measured(task, tried, partial(_refined, candidate=candidate), candidate.rule)
+        how = partial(_refined, candidate=candidate, rounded=_rounds(task))
+        return _measured(task, tried, how, candidate.rule)
 
     def has_slopes(a: int) -> bool:
         return task.segment.specialised(a).secants is not None
 
     chosen = choose_plans(task.concepts, _rules(task), refined, has_slopes, task.config.tolerance)
     return with_equal_steps(chosen, task)
+
+
+def _rounds(task: AttributionTask) -> bool:
+    """Return whether products are rounded to bfloat16."""
+    return task.config.products == "bfloat16"
 
 
 def _stage(task: AttributionTask) -> str:
@@ -301,22 +309,27 @@ def integrate(
     *,
     rule: Rule,
     with_change: bool = True,
+    rounded: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Integrate gradients by a rule; with ``with_change``, also the change of φ_a."""
+    """Integrate gradients by a rule; with ``with_change``, also the change of φ_a.
+
+    If ``rounded``, the factors of products are rounded to bfloat16.
+    """
     trunk = observed.trunk(segment.specialised(int(neurons[0])).trunk)
     x, bypass = observed.x, observed.bypass
-    found = integrated_gradients(
-        segment,
-        neurons,
-        x,
-        bypass,
-        steps=steps,
-        trunk=trunk,
-        rule=rule,
-        baseline=observed.baseline,
-        with_change=with_change,
-        crops=observed.crops,
-    )
+    with rounded_products(rounded):
+        found = integrated_gradients(
+            segment,
+            neurons,
+            x,
+            bypass,
+            steps=steps,
+            trunk=trunk,
+            rule=rule,
+            baseline=observed.baseline,
+            with_change=with_change,
+            crops=observed.crops,
+        )
     return found.scores, found.change
 
 
@@ -327,8 +340,9 @@ def _refined(
     steps: int,
     *,
     candidate: Candidate,
+    rounded: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Return scores ``[pair, lower neuron]``, and an estimate of their limit.
+    """Return scores ``[pair, lower neuron]``, and an estimate of their limit, which is not rounded.
 
     The estimate uses more points, or Richardson extrapolation from half of the points.
     """
@@ -336,17 +350,18 @@ def _refined(
         integrate, segment, neurons, observed, rule=RULES[candidate.rule], with_change=False
     )
     if candidate.more:
-        return scores(steps)[0], scores(steps + candidate.more)[0]
+        return scores(steps, rounded=rounded)[0], scores(steps + candidate.more)[0]
     coarse, fine = (scores(n)[0] for n in (steps // 2, steps))
-    return fine, fine + (fine - coarse) / (2**candidate.order - 1)
+    found = scores(steps, rounded=True)[0] if rounded else fine
+    return found, fine + (fine - coarse) / (2**candidate.order - 1)
 
 
 def _with_reference(
-    segment: Segment, neurons: Tensor, observed: Observed, steps: int
+    segment: Segment, neurons: Tensor, observed: Observed, steps: int, *, rounded: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Return scores at Gauss-Legendre points, and those of a much finer rule."""
+    """Return scores at Gauss-Legendre points, and those of a much finer rule, not rounded."""
     scores = partial(integrate, segment, neurons, observed, with_change=False)
-    found = scores(steps, rule=gauss_legendre)[0]
+    found = scores(steps, rule=gauss_legendre, rounded=rounded)[0]
     from_zero = observed.baseline is None
     if segment.normalises or segment.specialised(int(neurons[0])).secants:
         finer = gauss_legendre

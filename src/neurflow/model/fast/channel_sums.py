@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import unfold
 
+from neurflow.model.fast.products import factors
 from neurflow.model.fast.pullback import Window, transposed
 
 MANY = 8
@@ -34,6 +35,8 @@ def channel_sums(
         window: its stride, padding and dilation.
         gradients: gradients at its output.
     """
+    dtype = gradients.dtype
+    x, weight, gradients = factors(x, weight, gradients)
     outputs, channels, *kernel = weight.shape
     stride, padding, dilation = map(tuple, window)
     seen = unfold(x[:, None], tuple(kernel), dilation, padding, stride)
@@ -48,7 +51,7 @@ def channel_sums(
         part = matrix[: some.stop - first]
         torch.bmm(seen[some], taps[some], out=part)
         found[:, some] = flat @ part.flatten(1).T
-    return found
+    return found.to(dtype)
 
 
 class Sums:

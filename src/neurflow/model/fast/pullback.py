@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from neurflow.model.fast.products import factors
 from neurflow.model.network.graph import aten, is_tensor
 
 Values = Callable[[fx.Node], Any]
@@ -39,7 +40,8 @@ def pull(
             size = (len(gradient), *sizes(inputs[0]))
             return [transposed(gradient, size, given[1], *window_of(given))]
         if node.target is aten.linear.default:
-            return [gradient @ given[1]]
+            product: Tensor = torch.matmul(*factors(gradient, given[1]))
+            return [product.to(gradient.dtype)]
     at = {n: gradient.new_zeros(()).expand(len(gradient), *sizes(n)) for n in inputs}
     at = {n: zero.requires_grad_() for n, zero in at.items()}
     with torch.enable_grad():
@@ -85,6 +87,9 @@ def transposed(
             return _depthwise(gradient, size, weight, window)
         if gradient.is_cuda and groups == 1 and steps == [1, 1] and gradient.ndim == 4:
             return _mirrored(gradient, weight.transpose(0, 1), window)
+    dtype = gradient.dtype
+    if groups == 1:
+        gradient, weight = factors(gradient, weight)
     # the input is not read, but the gradient is returned in its memory layout
     unread = gradient.new_empty(()).expand(*size)
     if gradient.device.type == "cpu" and gradient.ndim == 4:
@@ -93,7 +98,7 @@ def transposed(
     result: Tensor = aten.convolution_backward.default(
         gradient, unread, weight, None, steps, edges, gaps, False, [0, 0], groups, wanted
     )[0]
-    return result
+    return result.to(dtype)
 
 
 def _mirrored(gradient: Tensor, weight: Tensor, window: Window, groups: int = 1) -> Tensor:
