@@ -31,6 +31,6 @@ def borrowed(module: nn.Module) -> Iterator[None]:
 
 
 def does_more_than_forward(module: nn.Module) -> bool:
-    """Whether calling a module does more than its forward pass: by hooks or its own ``__call__``."""
+    """Return whether calling a module does more than its forward pass, by hooks or by ``__call__``."""
     hooked = any(value for name, value in vars(module).items() if "hooks" in name)
     return hooked or type(module).__call__ is not nn.Module.__call__
