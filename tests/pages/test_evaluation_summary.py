@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from neurflow.evaluation.result import Chart, Row, Table
-from neurflow.pages.evaluation_summary import in_short
+from neurflow.pages.evaluation_summary import in_short, typeset
 from neurflow.stats import Interval
 
 
@@ -33,6 +33,11 @@ def test_the_summary_has_means_ranges_and_comparisons():
 def test_one_figure_and_one_row_need_no_comparison():
     assert in_short(table(row(2.0, 1.0), y=("drop",))) == "drop 2.00; 1 row."
     assert in_short(table(row(2.0, 1.0), y=("group",))) == "1 row."
+
+
+def test_numbers_in_texts_have_a_minus_sign():
+    told = typeset("CMD minus that of layer-2: -0.325 (-0.347 to -0.262), p 1e-05.")
+    assert told == "CMD minus that of layer-2: −0.325 (−0.347 to −0.262), p 1e-05."
 
 
 class Accuracy(Row):

@@ -112,21 +112,21 @@ def _section(table: Table[Any]) -> Iterator[str]:
     yield f"<section id='{table.protocol}'><h2>{escape(table.title)}</h2>"
     yield f"<p>{escape(table.question)} <span class='quiet'>({table.seconds:.0f} s)</span></p>"
     for note in table.notes:
-        yield f"<p class='quiet'>{escape(note)}</p>"
+        yield f"<p class='quiet'>{escape(typeset(note))}</p>"
     if table.rows:
         plot = f"tabindex='0' role='region' aria-label='Plot: {escape(table.title)}'"
         yield f"<div class='wide' {plot}>{svg(table)}</div>"
         is_open = " open" if len(table.rows) <= OPEN else ""
         yield f"<details{is_open}><summary>{len(table.rows)} rows</summary>"
         region = f"tabindex='0' role='region' aria-label='{escape(table.title)}'"
-        yield f"<div class='wide' {region}><table><tr>"
+        yield f"<div class='wide' {region}><table><thead><tr>"
         for name in table.columns:
             yield f"<th scope='col'>{escape(name.replace('_', ' '))}</th>"
-        yield "</tr>"
+        yield "</tr></thead><tbody>"
         for row in table.rows:
             cells = "".join(f"<td>{_cell(cell)}</td>" for cell in row.cells().values())
             yield f"<tr>{cells}</tr>"
-        yield "</table></div><dl class='terms'>"
+        yield "</tbody></table></div><dl class='terms'>"
         for name, meaning in table.columns.items():
             yield f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(meaning)}</dd>"
         yield "</dl></details>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from statistics import fmean
 from typing import Any
 
@@ -85,6 +86,6 @@ def _short(value: float) -> str:
     return typeset(f"{value:.2f}")
 
 
-def typeset(number: str) -> str:
-    """Return a number with the minus sign of typography."""
-    return number.replace("-", "−") if number[:1] == "-" else number
+def typeset(text: str) -> str:
+    """Return a number, or a text with numbers, with the minus sign of typography."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
