@@ -142,6 +142,21 @@ def test_failures_in_a_model_file_are_reported_with_their_line(own_file, text, m
         load_model(f"file:{folder / 'net.py'}")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "raise KeyboardInterrupt",
+        "def make(): raise KeyboardInterrupt",
+        "from torch import nn\nclass make(nn.Linear):\n"
+        "    def __init__(self): super().__init__(1, 1)\n"
+        "    def forward(self, x): raise KeyboardInterrupt",
+    ],
+)
+def test_an_interrupt_in_a_model_file_is_no_failure(own_file, text):
+    with pytest.raises(KeyboardInterrupt):
+        load_model(f"file:{own_file(net=text) / 'net.py'}:make").network  # noqa: B018
+
+
 def test_options_without_effect_on_a_user_model_are_refused(own_file):
     text = NETWORK + (
         "import neurflow, torch\n"

@@ -3,6 +3,7 @@
 import copy
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -97,6 +98,14 @@ def test_failures_on_pictures_that_noise_does_not_cause_are_reported_with_their_
     model = Model(settle(Bright()), transform=lambda picture: torch.zeros(3, 32, 32))
     with pytest.raises(ModelError, match=r"ValueError: pixels go to 255 \(test_trial.py, line"):
         model.network.observe([model.network.output_name])(torch.zeros(1, 3, 32, 32))
+
+
+def test_inputs_have_the_precision_of_the_parameters_and_not_of_a_buffer():
+    module = settle(SmallNet())
+    module.register_buffer("mean", torch.from_numpy(np.zeros(3)))
+    model = Model(module, transform=PLAIN)
+    assert model.precision == torch.float32
+    assert model.network.classes == 4
 
 
 def test_an_exit_in_the_forward_pass_is_a_failure():

@@ -7,6 +7,7 @@ import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -223,8 +224,8 @@ class Model:
 
     @property
     def _parameter(self) -> Tensor:
-        """Any floating-point parameter or buffer."""
-        tensors = self.module.state_dict().values()
+        """The first floating-point parameter, or buffer if there is none."""
+        tensors = chain(self.module.parameters(), self.module.buffers())
         return next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))
 
     @cached_property
