@@ -167,7 +167,8 @@ def measure(asked: Request, limit: float = inf) -> str:
         f"{machine(device)} {asked.model.info.reference}, {circuit.target.name}, "
         f"{_size(circuit)}, steps {asked.config.steps}, products in {asked.config.products}, "
         f"memory {asked.memory}; largest score error {_worst(circuit):.2%}. One forward pass "
-        f"over the crops: {floor:.1f} s (median of 3). {kind}.\n\n{table(['stage', 's', 'forward passes'], rows)}"
+        f"over the crops: {floor:.1f} s (median of 3). {kind}.\n\n"
+        f"{table(['stage', 's', 'forward passes'], rows)}"
     )
 
 
