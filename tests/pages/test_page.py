@@ -236,11 +236,11 @@ def test_the_first_sentence_and_the_columns_say_what_was_measured(page):
 def test_only_shares_are_called_shares(page, show, wide):
     page.get_by_text("How to read this").click()
     expect(page.locator(".help dl")).to_contain_text("Weights are shares")
-    assert page.locator(".reach").count() == page.locator(".card").count()
+    assert page.locator(".path-weight").count() == page.locator(".card").count()
     other = show(wide.model_copy(update={"config": Config(sharing="published")}))
     other.get_by_text("How to read this").click()
     expect(other.locator(".help dl")).to_contain_text("weights are not shares")
-    assert other.locator(".reach").count() == 0
+    assert other.locator(".path-weight").count() == 0
     other.locator('[data-group="late/1"]').click()
     expect(other.get_by_role("complementary")).not_to_contain_text("of the weight")
 

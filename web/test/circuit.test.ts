@@ -98,12 +98,12 @@ describe("a circuit", () => {
   const circuit = circuitOf(data);
 
   it("knows what reaches the target, signs multiplied along paths and paths summed", () => {
-    const reach = (id: string) => circuit.groups.get(id)!.reach;
-    expect(reach("c/0")).toBeCloseTo(0.75);
-    expect(reach("b/0")).toBeCloseTo(0.75 * 0.8);
-    expect(reach("b/1")).toBeCloseTo(0.25 * -0.4);
-    expect(reach("a/1")).toBeCloseTo(-0.5 * 0.6);
-    expect(reach("a/2")).toBeCloseTo(0.25 * 0.6 + 0.1 * -0.1);
+    const pathWeight = (id: string) => circuit.groups.get(id)!.pathWeight;
+    expect(pathWeight("c/0")).toBeCloseTo(0.75);
+    expect(pathWeight("b/0")).toBeCloseTo(0.75 * 0.8);
+    expect(pathWeight("b/1")).toBeCloseTo(0.25 * -0.4);
+    expect(pathWeight("a/1")).toBeCloseTo(-0.5 * 0.6);
+    expect(pathWeight("a/2")).toBeCloseTo(0.25 * 0.6 + 0.1 * -0.1);
   });
 
   it("orders columns so that these edges do not cross", () => {

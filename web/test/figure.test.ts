@@ -92,7 +92,7 @@ describe("what is printed", () => {
     const other = circuitOf({ ...data, model: "torchvision:resnet18" });
     expect(figureTitle(other)).toBe("What drives bee in resnet18");
     const about = (id: string, label: string | null) =>
-      aboutInFigure({ ...other.groups.get(id)!, label, reach: 0.3 }, other);
+      aboutInFigure({ ...other.groups.get(id)!, label, pathWeight: 0.3 }, other);
     expect(about("b/0", null)).toEqual(["+30\u00a0% of the weight", "+30\u00a0%"]);
     expect(about("b/0", "muzzle")).toEqual(["b · +30\u00a0%", "+30\u00a0%"]);
     expect(about("c/0", null)).toEqual(["c"]);

@@ -7,7 +7,7 @@ const SCREEN = { width: 1280, height: 640 };
 /** A circuit as far as the layout looks at it: `heavy` groups matter, others do not. */
 const columns = (lengths: number[], heavy: string[] = []) => {
   const columns = lengths.map((length, c) => Array.from({ length }, (_, row) => `${c}/${row}`));
-  const groups = new Map(columns.flat().map((id) => [id, { reach: heavy.includes(id) ? -1 : 0 }]));
+  const groups = new Map(columns.flat().map((id) => [id, { pathWeight: heavy.includes(id) ? -1 : 0 }]));
   return { columns, groups } as unknown as Circuit;
 };
 

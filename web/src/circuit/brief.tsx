@@ -25,7 +25,7 @@ export function Brief({ circuit, selected, onSelect }: BriefProps) {
         {groups.map((group) => (
           <li key={group.id}>
             <button
-              class={Math.abs(group.reach) < FAINT ? "faint" : ""}
+              class={Math.abs(group.pathWeight) < FAINT ? "faint" : ""}
               aria-pressed={group.id === selected}
               title={`${group.id}: the group of its layer with the largest weight along all paths to ${data.target}`}
               onClick={() => onSelect(group.id)}
@@ -34,7 +34,7 @@ export function Brief({ circuit, selected, onSelect }: BriefProps) {
               <span class="brief-name">
                 <Middle text={group.label ? headingOf(group, data) : group.id} />
               </span>
-              <b class={group.reach < 0 ? "against" : "for"}>{signedPercent(group.reach)}</b>
+              <b class={group.pathWeight < 0 ? "against" : "for"}>{signedPercent(group.pathWeight)}</b>
             </button>
           </li>
         ))}

@@ -70,7 +70,7 @@ function Face({
   const neurons = new Set(group.members.map(([neuron]) => neuron)).size;
   const weight =
     data.shares && group.layer < data.layers.length - 1
-      ? `, ${signedPercent(group.reach)} of the weight into ${data.target}`
+      ? `, ${signedPercent(group.pathWeight)} of the weight into ${data.target}`
       : "";
   const doubts = [fewPhotographs(group, data), shaky(group)].filter((each) => each !== null);
   const about = `${group.id}: ${plural(neurons, "neuron")}${weight}${doubtOf(group)}${doubts.map((each) => `, ${each.text}`).join("")}`;
@@ -159,7 +159,7 @@ function Content({ group, circuit: { data }, crops, name, doubts }: ContentProps
           {doubts.length ? doubts.join(", ") : plural(neurons, "neuron")}
         </span>
       )}
-      {data.shares && <WeightBar value={group.reach} />}
+      {data.shares && <WeightBar value={group.pathWeight} />}
     </>
   );
 }
@@ -180,7 +180,7 @@ function WeightBar({ value }: { value: number }) {
   const length = Math.min(Math.abs(value), 1) * 50;
   const left = value < 0 ? 50 - length : 50;
   return (
-    <span class="reach" aria-hidden="true">
+    <span class="path-weight" aria-hidden="true">
       <span class={value < 0 ? "against" : "for"} style={{ left: `${left}%`, width: `${length}%` }} />
     </span>
   );

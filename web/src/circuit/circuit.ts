@@ -9,7 +9,7 @@ export interface Group extends GroupData {
   inputs: EdgeData[];
   outputs: EdgeData[];
   /** weight into the target: signed weights multiplied along each path, summed over all paths */
-  reach: number;
+  pathWeight: number;
 }
 
 export interface Circuit {
@@ -27,7 +27,7 @@ export function circuitOf(data: PageData, stored: PageData = data): Circuit {
   const groups = new Map<string, Group>();
   data.layers.forEach((layer, number) => {
     for (const group of layer.groups)
-      groups.set(group.id, { ...group, layer: number, inputs: [], outputs: [], reach: 0 });
+      groups.set(group.id, { ...group, layer: number, inputs: [], outputs: [], pathWeight: 0 });
   });
   for (const edge of [...data.edges].sort(byStrength)) {
     groups.get(edge.upper)?.inputs.push(edge);
@@ -49,10 +49,10 @@ function addReach(layers: LayerData[], groups: Map<string, Group>): void {
   for (const layer of [...layers].reverse())
     for (const { id } of layer.groups) {
       const group = groups.get(id)!;
-      group.reach =
+      group.pathWeight =
         group.layer === last
           ? group.members.length / members
-          : group.outputs.reduce((sum, e) => sum + e.weight * groups.get(e.upper)!.reach, 0);
+          : group.outputs.reduce((sum, e) => sum + e.weight * groups.get(e.upper)!.pathWeight, 0);
     }
 }
 
@@ -82,7 +82,7 @@ export function strongest(edges: EdgeData[], share: number): { shown: EdgeData[]
 export function best(circuit: Circuit, found: Iterable<string>): string | undefined {
   let [first, most]: [string | undefined, number] = [undefined, -1];
   for (const id of found) {
-    const weight = Math.abs(circuit.groups.get(id)!.reach);
+    const weight = Math.abs(circuit.groups.get(id)!.pathWeight);
     if (weight > most) [first, most] = [id, weight];
   }
   return first;
@@ -102,7 +102,7 @@ export function leaders(circuit: Circuit): Group[] {
     .flatMap((column) => {
       const first = best(circuit, column);
       const group = first && circuit.groups.get(first);
-      return group && Math.abs(group.reach) >= NOTHING ? [group] : [];
+      return group && Math.abs(group.pathWeight) >= NOTHING ? [group] : [];
     });
 }
 

@@ -97,14 +97,14 @@ function cardOf(group: Group, { circuit, plan }: Scene, pictures: Map<number, st
     ...images,
     `<text x="${x + 8}" y="${line}" font-size="16" font-weight="bold" fill="${INK.text}">${safe(name)}</text>`,
     `<text x="${x + width - 8}" y="${line}" text-anchor="end" font-size="15" fill="${INK.quiet}">${count}</text>`,
-    circuit.data.shares ? reachOf(group.reach, x + 6, y + height - 10, width - 12) : "",
+    circuit.data.shares ? pathWeightBar(group.pathWeight, x + 6, y + height - 10, width - 12) : "",
   ].join("");
 }
 
-function reachOf(reach: number, x: number, y: number, width: number): string {
-  const length = (Math.min(Math.abs(reach), 1) * width) / 2;
+function pathWeightBar(pathWeight: number, x: number, y: number, width: number): string {
+  const length = (Math.min(Math.abs(pathWeight), 1) * width) / 2;
   const middle = x + width / 2;
-  const [from, ink] = reach < 0 ? [middle - length, INK.against] : [middle, INK.for];
+  const [from, ink] = pathWeight < 0 ? [middle - length, INK.against] : [middle, INK.for];
   return (
     `<rect x="${x}" y="${y}" width="${width}" height="5" rx="2.5" fill="#ececea"/>` +
     `<rect x="${from.toFixed(1)}" y="${y}" width="${length.toFixed(1)}" height="5" fill="${ink}"/>` +

@@ -268,7 +268,7 @@ export function aboutInFigure(group: Group, circuit: Circuit): string[] {
   const isTarget = group.layer === data.layers.length - 1;
   const layer = nameInFigure(group, circuit) === group.id ? "" : data.layers[group.layer]!.name;
   if (!data.shares || isTarget) return [layer];
-  const weight = signedPercent(group.reach);
+  const weight = signedPercent(group.pathWeight);
   return layer ? [`${layer} · ${weight}`, weight] : [`${weight} of the weight`, weight];
 }
 

@@ -79,7 +79,7 @@ function tileOf(
   const { text } = SIZES[plan.size];
   const { data } = circuit;
   const fill = isClear(look) ? "none" : ink.tile;
-  const faint = Math.abs(group.reach) < FAINT && data.shares ? ' opacity="0.8"' : "";
+  const faint = Math.abs(group.pathWeight) < FAINT && data.shares ? ' opacity="0.8"' : "";
   const abouts = aboutInFigure(group, circuit).map(
     (about) => [about, fitted(about, words.width, 0.85 * text)] as const,
   );
@@ -98,7 +98,7 @@ function tileOf(
       (line, i) =>
         `<text x="${words.x.toFixed(1)}" y="${(words.y + text * (name.lines.length > 1 ? 0.5 + 0.74 * i : 1)).toFixed(1)}" font-size="${name.size.toFixed(1)}" font-weight="bold" fill="${ink.text}">${safe(line)}</text>`,
     ),
-    `<text x="${words.x.toFixed(1)}" y="${(words.y + 2.15 * text).toFixed(1)}" font-size="${(0.85 * text).toFixed(1)}" fill="${group.reach < 0 ? ink.against : ink.quiet}"${faint}>${safe(about)}</text>`,
+    `<text x="${words.x.toFixed(1)}" y="${(words.y + 2.15 * text).toFixed(1)}" font-size="${(0.85 * text).toFixed(1)}" fill="${group.pathWeight < 0 ? ink.against : ink.quiet}"${faint}>${safe(about)}</text>`,
   ].join("");
 }
 

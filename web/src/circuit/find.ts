@@ -67,7 +67,7 @@ export function raisedBy(results: Result[] | null): Set<string> | null {
 /** As many as a list shows. */
 export const listed = (results: Result[]): Result[] => results.slice(0, LISTED);
 
-const weight = (circuit: Circuit, { group }: Result) => Math.abs((group && circuit.groups.get(group)?.reach) || 0);
+const weight = (circuit: Circuit, { group }: Result) => Math.abs((group && circuit.groups.get(group)?.pathWeight) || 0);
 
 function classesOf({ data, columns }: Circuit, wanted: string): Result[] {
   if (!data.target.toLowerCase().includes(wanted)) return [];

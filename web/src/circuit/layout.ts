@@ -80,13 +80,13 @@ export function layout(circuit: Circuit, screen: Size): Layout {
   return { card, places, columns, gap, middle, readable, width: count * (card.width + gap) - gap, height };
 }
 
-/** Mean top of the cards below the target, weighted by their reach; the middle if nothing reaches it. */
+/** Mean top of the cards below the target, weighted by their path weights; the middle if nothing reaches it. */
 function heightOfImportance(circuit: Circuit, places: Map<string, Place>, room: number): number {
   let [sum, weight] = [0, 0];
   for (const id of circuit.columns.slice(0, -1).flat()) {
-    const reach = Math.abs(circuit.groups.get(id)!.reach);
-    sum += reach * places.get(id)!.y;
-    weight += reach;
+    const pathWeight = Math.abs(circuit.groups.get(id)!.pathWeight);
+    sum += pathWeight * places.get(id)!.y;
+    weight += pathWeight;
   }
   return weight ? sum / weight : room / 2;
 }

@@ -12,7 +12,7 @@ export interface Ordered {
   id: string;
   inputs: EdgeData[];
   outputs: EdgeData[];
-  reach: number;
+  pathWeight: number;
 }
 
 /** The edges of a group on one side: numbers of the groups at their other ends, and absolute weights. */
@@ -71,7 +71,7 @@ function netOf(groups: Map<string, Ordered>): Net {
 /** The strongest groups start in the middle, where people look first; edges may move them. */
 function strongestInside(column: Ordered[]): string[] {
   const found: string[] = [];
-  const sorted = [...column].sort((a, b) => Math.abs(b.reach) - Math.abs(a.reach));
+  const sorted = [...column].sort((a, b) => Math.abs(b.pathWeight) - Math.abs(a.pathWeight));
   sorted.forEach(({ id }, rank) => {
     if (rank % 2) found.unshift(id);
     else found.push(id);

@@ -111,8 +111,8 @@ function Facts({ circuit: { data }, group }: { circuit: Circuit; group: Group })
         {data.shares && group.layer < data.layers.length - 1 && (
           <>
             {" "}
-            Accounts for <b class={group.reach < 0 ? "against" : "for"}>{percent(Math.abs(group.reach))}</b> of the
-            weight {group.reach < 0 ? "against" : "into"} {data.target}.
+            Accounts for <b class={group.pathWeight < 0 ? "against" : "for"}>{percent(Math.abs(group.pathWeight))}</b>{" "}
+            of the weight {group.pathWeight < 0 ? "against" : "into"} {data.target}.
           </>
         )}
         {group.returns !== null && (

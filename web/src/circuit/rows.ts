@@ -58,12 +58,12 @@ function groups({ data, columns, groups }: Circuit): Row[] {
   return [...columns].reverse().flatMap((column) =>
     column
       .map((id) => groups.get(id)!)
-      .sort((a, b) => Math.abs(b.reach) - Math.abs(a.reach))
+      .sort((a, b) => Math.abs(b.pathWeight) - Math.abs(a.pathWeight))
       .map((group) => ({
         group: group.id,
         label: group.label,
         layer: data.layers[group.layer]!.name,
-        weight: group.reach,
+        weight: group.pathWeight,
         neurons: new Set(group.members.map(([a]) => a)).size,
         patterns: group.members.length,
         photographs: new Set(group.crops.map((crop) => data.crops[crop]!.image)).size,

@@ -13,9 +13,9 @@ const LISTED = 8;
 
 export function PictureView({ data, shown }: { data: DebugPageData; shown: ShownPicture }) {
   const { report } = shown;
-  const byReach = [...report.groups].sort((a, b) => Math.abs(b.reach) - Math.abs(a.reach));
-  const firing = byReach.filter((group) => group.fires);
-  const missing = byReach.filter((group) => group.missing);
+  const byPathWeight = [...report.groups].sort((a, b) => Math.abs(b.reach) - Math.abs(a.reach));
+  const firing = byPathWeight.filter((group) => group.fires);
+  const missing = byPathWeight.filter((group) => group.missing);
   const [selected, select] = useState<string | null>(firing[0]?.id ?? missing[0]?.id ?? null);
   const reading = report.groups.find(({ id }) => id === selected);
   const wrong = report.label && !same(report.label, report.top[0]!.name);
