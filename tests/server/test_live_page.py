@@ -174,6 +174,7 @@ def test_every_dropped_picture_is_taken_in_order_and_survives_a_new_server(
     assert [ref.name for ref, _ in session._pictures.values()] == ["one.png", "three.png"]
 
     session._pictures.clear()
+    expect(page).to_have_url(re.compile("mask=.*picture=.*picture="))
     page.reload()  # now the files are lost
     expect(page.get_by_role("alert")).to_contain_text("Drop the picture again")
     drop_files(page, files[0])

@@ -106,8 +106,9 @@ def attribute(
     while plans:
         for rule in dict.fromkeys(plan.rule for plan in plans.values()):
             own = {a: plan for a, plan in plans.items() if plan.rule == rule}
-            how = measure or partial(integrate, rule=RULES[rule or "gauss"], rounded=_rounds(task))
-            found |= _run(task, own, how, each)
+            how = measure or partial(integrate, rule=RULES[rule or "gauss"])
+            with rounded_products(_rounds(task)):
+                found |= _run(task, own, how, each)
         again = steps == "auto" and measure is None
         plans = _refined_plans(plans, found, tolerance) if again else {}
     _require_finite(task.segment, found)
@@ -309,27 +310,22 @@ def integrate(
     *,
     rule: Rule,
     with_change: bool = True,
-    rounded: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Integrate gradients by a rule; with ``with_change``, also the change of φ_a.
-
-    If ``rounded``, the factors of products are rounded to bfloat16.
-    """
+    """Integrate gradients by a rule; with ``with_change``, also the change of φ_a."""
     trunk = observed.trunk(segment.specialised(int(neurons[0])).trunk)
     x, bypass = observed.x, observed.bypass
-    with rounded_products(rounded):
-        found = integrated_gradients(
-            segment,
-            neurons,
-            x,
-            bypass,
-            steps=steps,
-            trunk=trunk,
-            rule=rule,
-            baseline=observed.baseline,
-            with_change=with_change,
-            crops=observed.crops,
-        )
+    found = integrated_gradients(
+        segment,
+        neurons,
+        x,
+        bypass,
+        steps=steps,
+        trunk=trunk,
+        rule=rule,
+        baseline=observed.baseline,
+        with_change=with_change,
+        crops=observed.crops,
+    )
     return found.scores, found.change
 
 
@@ -349,10 +345,11 @@ def _refined(
     scores = partial(
         integrate, segment, neurons, observed, rule=RULES[candidate.rule], with_change=False
     )
+    with rounded_products(rounded):
+        found = scores(steps)[0]
     if candidate.more:
-        return scores(steps, rounded=rounded)[0], scores(steps + candidate.more)[0]
-    coarse, fine = (scores(n)[0] for n in (steps // 2, steps))
-    found = scores(steps, rounded=True)[0] if rounded else fine
+        return found, scores(steps + candidate.more)[0]
+    coarse, fine = scores(steps // 2)[0], scores(steps)[0] if rounded else found
     return found, fine + (fine - coarse) / (2**candidate.order - 1)
 
 
@@ -361,7 +358,8 @@ def _with_reference(
 ) -> tuple[Tensor, Tensor]:
     """Return scores at Gauss-Legendre points, and those of a much finer rule, not rounded."""
     scores = partial(integrate, segment, neurons, observed, with_change=False)
-    found = scores(steps, rule=gauss_legendre, rounded=rounded)[0]
+    with rounded_products(rounded):
+        found = scores(steps, rule=gauss_legendre)[0]
     from_zero = observed.baseline is None
     if segment.normalises or segment.specialised(int(neurons[0])).secants:
         finer = gauss_legendre
