@@ -148,7 +148,7 @@ def changed(
     ui: Terminal,
     sweep: SweepFolder,
     before: Annotated[
-        Path, typer.Argument(metavar="EARLIER", help="An earlier sweep of the same targets.")
+        Path, typer.Argument(metavar="DIR", help="An earlier sweep of the same targets.")
     ],
     top: Top = 20,
     renew: Renew = False,
