@@ -100,13 +100,20 @@ def test_matched_groups_are_shown_side_by_side(open_page, a, b):
     left, match, right = (
         first.locator(s).first for s in (".compared", ".match", ".compared >> nth=1")
     )
-    assert "Group 2" in left.inner_text() and "Group 2" in right.inner_text()
-    assert "1.00" in match.inner_text() and "3 common neurons" in match.inner_text()
+    # contents outside of the view have no inner text until they are drawn
+    expect(left).to_contain_text("Group 2")
+    expect(right).to_contain_text("Group 2")
+    expect(match).to_contain_text("1.00")
+    expect(match).to_contain_text("3 common neurons")
     boxes = [part.bounding_box()["x"] for part in (left, match, right)]
     assert boxes == sorted(boxes)
     alone = low.locator(".alone > div")
-    assert "Only in A" in alone.first.inner_text() and "Group 0" in alone.first.inner_text()
-    assert "Only in B" in alone.last.inner_text() and "a fly's eye" in alone.last.inner_text()
+    for part, words in (
+        (alone.first, ("Only in A", "Group 0")),
+        (alone.last, ("Only in B", "a fly's eye")),
+    ):
+        for each in words:
+            expect(part).to_contain_text(each)
     row = page.locator(".overview tbody tr").last
     assert "1 only in A, 2 shared, 1 only in B" in row.get_by_role("img").get_attribute(
         "aria-label"
