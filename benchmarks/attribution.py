@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -147,14 +148,18 @@ def timed(work: Callable[[], object]) -> tuple[float, object]:
 
 
 def task_on(
-    model: Model, segment: Segment, values: Mapping[Key, Tensor], neurons: Sequence[int]
+    model: Model,
+    segment: Segment,
+    values: Mapping[Key, Tensor],
+    neurons: Sequence[int],
+    products: Literal["float32", "bfloat16"] = "float32",
 ) -> AttributionTask:
     """Return the task of the neurons with all crops and the baseline zero, as in captum."""
     count = len(next(iter(values.values())))
     concept = Exemplars(np.arange(count), np.zeros(count, dtype=int))
     pair = LayerPair(segment, Observed(segment, values), Batch(64, Silent()))  # type: ignore[arg-type]
     study = SimpleNamespace(model=model, progress=Silent(), minus=lambda layer: None)
-    config = Config(tolerance=0.01, baseline="zero")
+    config = Config(tolerance=0.01, baseline="zero", products=products)
     return AttributionTask(study, pair, dict.fromkeys(neurons, concept), config)  # type: ignore[arg-type]
 
 
@@ -167,15 +172,22 @@ def most_active(segment: Segment, block: Block, phi: Tensor) -> list[int]:
     return [first, *others[: TOGETHER - 1]]
 
 
-def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[object]:
-    """Return a row of the table."""
+def observed(
+    block: Block, model: Model, images: Tensor
+) -> tuple[Segment, dict[Key, Tensor], list[int]]:
+    """Return (segment, observed values, target neurons) of a block."""
     segment = model.segment(block.lower, block.upper)
     keys = list(segment.observed)
     with torch.inference_mode():
         *seen, upper = model.outputs([*keys, model.node(block.upper)])(model.feed(images))
         neurons = most_active(segment, block, segment.upper.pool(upper))
+    return segment, {key: value.clone() for key, value in zip(keys, seen, strict=True)}, neurons
+
+
+def measure(block: Block, model: Model, images: Tensor, repeats: int) -> list[object]:
+    """Return a row of the table."""
+    segment, values, neurons = observed(block, model, images)
     neuron = neurons[0]
-    values = {key: value.clone() for key, value in zip(keys, seen, strict=True)}
     x = next(iter(values.values()))
     fast = segment.specialised(neuron)
     kept = [values[key] for key in fast.trunk] if values.keys() >= set(fast.trunk) else []

@@ -90,8 +90,8 @@ class Config(Frozen):
     )
     products: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="precision of the products of gradients and weights; bfloat16 is faster on "
-        "processors with instructions for it, and its rounding is part of the score error",
+        description="precision of the products of gradients and weights; bfloat16 can be faster "
+        "on processors with instructions for it, and its rounding is part of the score error",
     )
     crops_per_image: Positive | Literal["auto"] | None = Field(
         "auto",

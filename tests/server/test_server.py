@@ -6,6 +6,7 @@ import shutil
 import struct
 import threading
 import zlib
+from types import SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
@@ -232,6 +233,18 @@ def test_missing_samples_do_not_affect_others(run, tmp_path):
             "ready",
             True,
         )
+
+
+def test_the_status_lists_the_classes_of_the_target(client, session, monkeypatch):
+    uploaded(client)
+    circuit = session.circuit
+    bee = circuit.target.neuron
+    changes = ({}, [bee]), ({"minus": bee + 1}, [bee, bee + 1]), ({"layer": "block3"}, [])
+    for change, classes in changes:
+        target = circuit.target.model_copy(update=change)
+        changed = SimpleNamespace(target=target, layers=circuit.layers)
+        monkeypatch.setattr(session, "circuit", changed)
+        assert client.get("/api/status").json()["classes"] == classes
 
 
 def test_skipped_samples_are_reported(run, labelled, tmp_path):

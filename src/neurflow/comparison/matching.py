@@ -172,9 +172,8 @@ def _match_layer(
     table = tables[basis]
     x, y = layer.vectors[basis]
     ranked = table
-    if (
-        basis == "neurons" and "crops" in tables
-    ):  # groups of one neuron's meanings have the same neurons
+    # groups of one neuron's meanings have the same neurons
+    if basis == "neurons" and "crops" in tables:
         ranked = np.where(targets | (table > 0), table + TIE * tables["crops"], 0)
     found = best_pairs(ranked, None if targets else threshold)
     unmatched_a = sorted(set(range(len(table))) - {i for i, _ in found})

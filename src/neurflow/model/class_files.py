@@ -98,9 +98,8 @@ def _names(text: str) -> list[str]:
     if plain := re.fullmatch(r"\[([^\[\]{}\"':]+)\]", stripped):  # a list in YAML: [cat, dog]
         numbers = all(_number(part) is not None for part in plain[1].split(","))
         return _of_data(json.loads(stripped)) if numbers else _split(plain[1])
-    if plain := re.fullmatch(
-        r"\{([^\[\]{}\"']+:[^\[\]{}\"']+)\}", stripped
-    ):  # YAML: {0: cat, 1: dog}
+    # a dict in YAML: {0: cat, 1: dog}
+    if plain := re.fullmatch(r"\{([^\[\]{}\"']+:[^\[\]{}\"']+)\}", stripped):
         return _names("\n".join(_split(plain[1])))
     if stripped.startswith(("[", "{", "('", '("')):
         data = _literal(stripped)

@@ -58,6 +58,8 @@ class Status(_Message):
     """whether groups can be masked: the target is a class"""
     means: bool
     """whether neurons can be set to their means"""
+    classes: list[int]
+    """indices of the classes that the target is made of: one, two for a difference, or none"""
 
 
 class LivePicture(_Message):

@@ -139,12 +139,14 @@ class Session:
 
     def status(self) -> Status:
         """Return whether the model is loaded."""
-        model = self._model
+        model, target = self._model, self.circuit.target
+        of_classes = model is not None and target.layer == model.network.output_name
         return Status(
             state="failed" if self._failure else "ready" if self._explainer else "loading",
             message=self._failure or self._trouble,
-            maskable=model is not None and self.circuit.target.layer == model.network.output_name,
+            maskable=of_classes,
             means=all(layer.means for layer in self.circuit.layers[:-1]),
+            classes=[c for c in (target.neuron, target.minus) if of_classes and c is not None],
         )
 
     def samples(self) -> list[Sample]:

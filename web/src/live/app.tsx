@@ -24,7 +24,7 @@ export function LiveApp({ data, calls, onChanged }: LiveAppProps) {
   const live = useLive(calls, explorer);
   useMaskKey(live, group?.id ?? null);
   const found = useFound(live, circuit, explorer.state.query);
-  const others = useOthers(live, data.target);
+  const others = useOthers(live);
   return (
     <CircuitPage
       explorer={explorer}

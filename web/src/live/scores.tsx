@@ -10,7 +10,9 @@ import type { Live } from "./state";
 const [ENOUGH, MOST] = [20, 40];
 
 export interface Others {
-  /** scores of each group on pictures that are called something else */
+  /** whether samples can be compared: the target consists of classes */
+  possible: boolean;
+  /** scores of each group on pictures that are predicted as other classes */
   scores: Map<string, number[]>;
   read: number;
   busy: boolean;
@@ -18,7 +20,8 @@ export interface Others {
   begin(): void;
 }
 
-export function useOthers({ calls, samples, fail }: Live, target: string): Others {
+export function useOthers({ calls, samples, status, fail }: Live): Others {
+  const classes = status?.classes ?? [];
   const [scores, setScores] = useState(new Map<string, number[]>());
   const [read, setRead] = useState(0);
   const [busy, setBusy] = useState(false);
@@ -29,7 +32,7 @@ export function useOthers({ calls, samples, fail }: Live, target: string): Other
     const step = Math.max(samples.length / MOST, 1);
     for (let place = 0; place < samples.length && count < ENOUGH; place += step) {
       const { report } = (await calls.sample(samples[Math.floor(place)]!.number)).shown;
-      if (report.top[0]!.name === target) continue;
+      if (classes.includes(report.top[0]!.index)) continue;
       count += 1;
       for (const { id, score } of report.groups) found.set(id, [...(found.get(id) ?? []), score]);
       setScores(new Map(found));
@@ -37,6 +40,7 @@ export function useOthers({ calls, samples, fail }: Live, target: string): Other
     }
   };
   return {
+    possible: classes.length > 0 && samples.length > 0,
     scores,
     read,
     busy,
@@ -73,9 +77,9 @@ export function LiveScores({
   ];
   return (
     <Scores rows={rows} threshold={readings[0]?.threshold}>
-      {live.samples.length > 0 && !others.read && !others.busy && (
+      {others.possible && !others.read && !others.busy && (
         <button class="more" onClick={others.begin}>
-          Compare with samples that are called something else
+          Compare with samples that are predicted as other classes
         </button>
       )}
       {others.busy && (

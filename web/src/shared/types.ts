@@ -747,6 +747,7 @@ export interface Status {
   message: string;
   maskable: boolean;
   means: boolean;
+  classes: number[];
 }
 /**
  * A picture that the server offers to try.

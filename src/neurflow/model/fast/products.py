@@ -1,7 +1,7 @@
 """Precision of the products of gradients and weights.
 
-Most of the time of an attribution is spent on these products. Processors with instructions for bfloat16
-compute them faster from rounded factors; sums are kept in float32.
+Processors with instructions for bfloat16 compute such products faster. Factors and results are then
+rounded to bfloat16.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ROUNDED = ContextVar("rounded", default=False)
 
 @contextlib.contextmanager
 def rounded_products(rounded: bool) -> Iterator[None]:
-    """Round the factors of products to bfloat16 meanwhile, or not; this applies to the thread."""
+    """Turn rounding to bfloat16 on or off for the products in this thread."""
     before = _ROUNDED.set(rounded)
     try:
         yield
@@ -27,7 +27,7 @@ def rounded_products(rounded: bool) -> Iterator[None]:
 
 
 def factors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Return the factors of a product: float32 tensors are rounded to bfloat16 if this is turned on."""
+    """Return the factors of a product: float32 tensors are rounded to bfloat16 if it is on."""
     if not _ROUNDED.get() or any(tensor.dtype != torch.float32 for tensor in tensors):
         return tensors
     return tuple(tensor.bfloat16() for tensor in tensors)
