@@ -13,11 +13,18 @@ __all__ = ["chromium_browser", "visit"]  # fixtures
 pytestmark = pytest.mark.browser
 
 
+READ = """() => {
+  const rows = [...document.querySelectorAll(".effect-list li")];
+  const found = rows.map((row) => [row.dataset.effect, row.querySelector("b.number")?.innerText]);
+  return found.length && found.every(([, number]) => number) ? found : null;
+}"""
+"""script that returns groups and effects at one moment; null while some are not known"""
+
+
 def effects(page):
     """Group → its effect, in the order of the page."""
-    rows = page.locator(".effect-list li")
-    ids = rows.evaluate_all("all => all.map(row => row.dataset.effect)")
-    return dict(zip(ids, map(figure, rows.locator("b.number").all_inner_texts()), strict=True))
+    found = page.wait_for_function(READ).json_value()
+    return {group: figure(number) for group, number in found}
 
 
 def explained(page):
@@ -52,8 +59,8 @@ def test_groups_are_ordered_by_effect_and_the_sentence_names_classes(why, client
     expect(why.get_by_label("Rival class")).to_have_value(str(found["rival"]["index"]))
     why.get_by_label("Rival class").select_option("none")
     expect(why).to_have_url(re.compile("rival=none"))
-    explained(why)
     expect(why.locator(".effects h2")).not_to_contain_text("minus that of")
+    explained(why)
     assert violations(why) == []
 
 
